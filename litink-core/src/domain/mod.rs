@@ -1,0 +1,5 @@
+//! The domain: what litink works on, as plain values.
+
+mod content;
+
+pub use content::{Block, BlockKind, ChapterKind};

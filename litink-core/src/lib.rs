@@ -1,0 +1,6 @@
+//! litink turns a book into media.
+
+pub mod domain;
+mod error;
+
+pub use error::{Charge, Error, ErrorKind, Result, ResultExt, Retry};

@@ -1,0 +1,1 @@
+//! litink over HTTP and on the command line.

@@ -1,0 +1,1 @@
+//! litink's database migrations, as files under `sqlite/` and, embedded, as data.
