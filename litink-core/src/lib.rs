@@ -1,6 +1,22 @@
 //! litink turns a book into media.
 
-pub mod domain;
+mod actor;
 mod error;
+mod id;
 
+pub mod domain;
+pub mod schema;
+
+pub mod cache;
+pub mod events;
+pub mod identity;
+pub mod provider;
+pub mod queue;
+pub mod repository;
+pub mod storage;
+
+pub use actor::Actor;
 pub use error::{Charge, Error, ErrorKind, Result, ResultExt, Retry};
+pub use id::{
+    BookId, ChapterId, ExportId, GenerationId, JobId, LOCAL_USER, RunId, SessionId, StepId, UserId,
+};

@@ -70,3 +70,12 @@ impl Block {
         }
     }
 }
+
+/// Something that a person should know about a result: what was guessed, left out or not honoured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable and machine-readable (`extension_mismatch`).
+    pub code: String,
+    /// A sentence for a person, without the book's text.
+    pub message: String,
+}

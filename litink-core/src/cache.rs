@@ -1,0 +1,38 @@
+//! The contract of values that may be forgotten: cooldowns, sessions, single-use tokens.
+
+use std::{fmt::Debug, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::Result;
+
+/// Values with a time to live, shared by all processes on the same store.
+///
+/// # Contract
+/// - A value is gone when its time is over, and may be gone earlier (eviction, a restart): nothing
+///   is lost by that but work.
+/// - [`take`](Cache::take) gives a value to one caller only, however many ask at once.
+/// - [`put_new`](Cache::put_new) succeeds for one caller only until the value is gone.
+/// - [`increment`](Cache::increment) is atomic; the time to live counts from the first.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unavailable`] when the store cannot be reached;
+/// [`crate::ErrorKind::Conflict`] (code `not_a_counter`) for an increment of another value.
+///
+/// # Implementing
+/// Hold it to `litink_core::testing::cache`.
+#[async_trait]
+pub trait Cache: Send + Sync + Debug {
+    /// The value, if it is still there.
+    async fn get(&self, key: &str) -> Result<Option<Bytes>>;
+    /// Sets a value for a time.
+    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<()>;
+    /// Sets a value for a time unless there is one; says whether it did.
+    async fn put_new(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool>;
+    /// Removes a value and gives it.
+    async fn take(&self, key: &str) -> Result<Option<Bytes>>;
+    /// Adds to a counter (0 where there is none) and gives the sum. The sum is readable by `get` as
+    /// decimal text.
+    async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64>;
+}

@@ -1,0 +1,98 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Entity, Failure, Meta};
+use crate::{
+    GenerationId, RunId, StepId, UserId,
+    provider::{Modality, Operation, Usage},
+    schema::Table,
+};
+
+/// Where a call of a provider stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GenerationState {
+    /// Written before the call. If the process dies now, the call is ambiguous.
+    Started,
+    /// The provider works on it; `operation` is the handle to ask it by.
+    Pending,
+    /// The reply is stored; it is never called again.
+    Completed,
+    /// It failed and cost nothing; calling again is safe.
+    Failed,
+    /// It may have been paid, and its owner wants to be asked before it is sent again.
+    Held,
+}
+
+impl GenerationState {
+    /// Its name in rows and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// One call of a provider: written before it is made, finished after it. Its id follows from its
+/// owner and its fingerprint, so the same call is one row, however often it is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Id, owner, version, times.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// Where it stands.
+    pub state: GenerationState,
+    /// BLAKE3 over provider, model and the normalised request, in hexadecimal.
+    pub fingerprint: String,
+    /// The provider's registered name.
+    pub provider: String,
+    /// The model, if one was named.
+    pub model: Option<String>,
+    /// What kind of thing was asked for.
+    pub modality: Modality,
+    /// The run that asked first.
+    pub run_id: Option<RunId>,
+    /// The step that asked last.
+    pub step_id: Option<StepId>,
+    /// Times the provider was called.
+    pub attempt: u32,
+    /// The handle of a call that the provider goes on with after answering.
+    pub operation: Option<Operation>,
+    /// What came back, media replaced by their storage keys.
+    pub output: Option<Value>,
+    /// What it used, as far as reported.
+    pub usage: Option<Usage>,
+    /// Millionths of a US dollar; `None` when the price is not known, which is never zero.
+    pub cost_micros: Option<i64>,
+    /// The vendor's own id of the request.
+    pub request_id: Option<String>,
+    /// Why the last attempt failed.
+    pub error: Option<Failure>,
+}
+
+impl Entity for Generation {
+    const TABLE: Table = Table::Generations;
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl Generation {
+    /// The generation's id.
+    #[must_use]
+    pub fn id(&self) -> GenerationId {
+        GenerationId(self.meta.id)
+    }
+
+    /// The id of the call with this fingerprint for this owner.
+    #[must_use]
+    pub fn id_of(owner: UserId, fingerprint: &str) -> GenerationId {
+        GenerationId::derived(&[owner.0.as_bytes(), fingerprint.as_bytes()])
+    }
+}

@@ -1,0 +1,488 @@
+//! The contract of jobs: what is to be done next, by whom, and until when they hold it.
+
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{JobId, Result, SessionId, UserId, domain::Timestamp, repository::Page};
+
+/// A job queue, useful on its own.
+///
+/// # Contract
+/// - **At least once, settled once.** Between an acknowledged [`enqueue`](Queue::enqueue) and a
+///   final state no job is lost, as far as the store keeps its acknowledged writes. A job may be
+///   executed again after a crash; a settle is accepted only with the job's newest lease token, and
+///   an old one is refused for that item alone.
+/// - **A lease is a session and a token.** A session is one life of one process
+///   ([`open`](Queue::open)); it lives as long as [`heartbeat`](Queue::heartbeat) comes within
+///   [`Session::lease`], whatever the number of jobs it holds. Tokens rise with each lease of a
+///   job.
+/// - **One turn, one round trip.** [`exchange`](Queue::exchange) settles what is finished, leases
+///   up to `want` jobs, waits for them up to `wait`, and brings the jobs to stop. It also rescues
+///   the jobs of sessions that ended without closing: they are available again with `crashes` one
+///   higher, and discarded at `max_crashes`.
+/// - **Attempts.** A job's `attempt` is 0 when enqueued, 1 in its first execution. A release, a
+///   snooze and a crash give the attempt back.
+/// - **Order.** By priority (higher first), then by the time at which a job became available, then
+///   by age. No promise beyond one store.
+/// - **Idempotency.** While a job is live, another with the same tenant, kind and key is not added;
+///   the answer names the live one.
+/// - **Store clock only.** Delays, leases and order go by the store's clock.
+/// - Dropping an `exchange` future while it waits leases nothing; dropped in mid-work, what it
+///   leased is held by the session and comes back as `lost` in its next turn.
+///
+/// What a backend cannot do it refuses ([`crate::ErrorKind::Unsupported`], code
+/// `not_supported_by_queue`) as its capabilities say; it never pretends.
+///
+/// # Errors
+/// [`crate::ErrorKind::Conflict`] (code `session_lost`) when the session expired: stop all its jobs
+/// and open another; [`crate::ErrorKind::LimitExceeded`] (code `args_too_large`);
+/// [`crate::ErrorKind::Unavailable`], [`crate::ErrorKind::StorageFull`].
+///
+/// # Implementing
+/// Hold it to `litink_core::testing::queue`.
+#[async_trait]
+pub trait Queue: Send + Sync + Debug {
+    /// What this backend can do.
+    fn capabilities(&self) -> QueueCapabilities;
+
+    /// Adds jobs, all or none; one answer each, in order.
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>>;
+
+    /// Begins a worker's session.
+    async fn open(&self, worker: &WorkerInfo) -> Result<Session>;
+
+    /// One turn of a worker: settle, lease, wait.
+    async fn exchange(&self, session: SessionId, turn: &Turn) -> Result<Exchanged>;
+
+    /// Keeps the session, and with it all its leases, alive for another [`Session::lease`].
+    async fn heartbeat(&self, session: SessionId) -> Result<()>;
+
+    /// Ends a session: what it still holds is available again at once, the attempt given back.
+    async fn close(&self, session: SessionId) -> Result<()>;
+
+    /// Carries out an operator's command; says how many jobs it touched.
+    async fn control(&self, command: &Command) -> Result<u64>;
+
+    /// The jobs with these ids, in their order.
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<Job>>>;
+
+    /// One page of jobs, newest first.
+    async fn list(&self, query: &JobQuery) -> Result<Page<Job>>;
+
+    /// Jobs by kind and state, and the age of the oldest available one.
+    async fn stats(&self) -> Result<Vec<KindStats>>;
+}
+
+/// What a queue can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueCapabilities {
+    /// Whether acknowledged jobs survive the end of the process.
+    pub durable: bool,
+    /// Whether other processes see the same queue.
+    pub shared: bool,
+    /// Whether [`NewJob::limits`] are kept.
+    pub limits: bool,
+    /// Whether tenants are served by weight.
+    pub fairness: bool,
+}
+
+impl QueueCapabilities {
+    /// Sets `durable`.
+    #[must_use]
+    pub const fn with_durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Sets `shared`.
+    #[must_use]
+    pub const fn with_shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+}
+
+/// The largest `args` of a job, as JSON. Pass ids, not books.
+pub const MAX_ARGS_BYTES: usize = 64 * 1024;
+
+/// A job to be added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NewJob {
+    /// Which handler executes it.
+    pub kind: String,
+    /// What the handler needs to know: at most [`MAX_ARGS_BYTES`].
+    pub args: Value,
+    /// On whose behalf: the tenant of fairness and of the idempotency key.
+    pub tenant: Option<UserId>,
+    /// Higher goes first. Default 0.
+    pub priority: i16,
+    /// Not before so much time has passed. Default none.
+    pub delay: Duration,
+    /// Executions that may fail before it is discarded. Default 5.
+    pub max_attempts: u32,
+    /// Times its worker may die under it before it is discarded. Default 3, so that one unlucky
+    /// deployment discards nothing and a poisonous job does not go round for ever.
+    pub max_crashes: u32,
+    /// Only one live job of this tenant and kind has this key.
+    pub idempotency_key: Option<String>,
+    /// Concurrency and rate limits it takes part in, where capabilities say `limits`.
+    pub limits: Vec<String>,
+    /// W3C `traceparent` of who enqueued it.
+    pub trace: Option<String>,
+}
+
+impl NewJob {
+    /// A job of a kind.
+    pub fn new(kind: impl Into<String>, args: Value) -> Self {
+        Self {
+            kind: kind.into(),
+            args,
+            tenant: None,
+            priority: 0,
+            delay: Duration::ZERO,
+            max_attempts: 5,
+            max_crashes: 3,
+            idempotency_key: None,
+            limits: Vec::new(),
+            trace: None,
+        }
+    }
+
+    /// On whose behalf.
+    #[must_use]
+    pub fn tenant(mut self, tenant: UserId) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// Higher goes first.
+    #[must_use]
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Not before so much time has passed.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Executions that may fail, and workers that may die, before it is discarded.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32, crashes: u32) -> Self {
+        self.max_attempts = attempts;
+        self.max_crashes = crashes;
+        self
+    }
+
+    /// Only one live job of this tenant and kind has this key.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+}
+
+/// What became of a job that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enqueued {
+    /// It was added.
+    Added(JobId),
+    /// A live job with its idempotency key was there already.
+    Existing(JobId),
+}
+
+impl Enqueued {
+    /// The job, added now or before.
+    #[must_use]
+    pub fn id(self) -> JobId {
+        match self {
+            Self::Added(id) | Self::Existing(id) => id,
+        }
+    }
+}
+
+/// Who works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// A name for people (a host, a pod). Never an identity: two workers may have the same.
+    pub name: String,
+}
+
+/// One life of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Random.
+    pub id: SessionId,
+    /// How long it lives without a heartbeat. Beat three times as often.
+    pub lease: Duration,
+}
+
+/// The right to execute and settle a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lease {
+    /// The job.
+    pub job: JobId,
+    /// Rises with each lease of the job.
+    pub token: u64,
+}
+
+/// What a worker brings to a turn, and wants from it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// What is finished.
+    pub settle: Vec<Settle>,
+    /// Lease at most so many jobs; 0 for none.
+    pub want: u32,
+    /// Only of these kinds.
+    pub kinds: Vec<String>,
+    /// Wait so long for a job if there is none and nothing to settle. Zero: do not wait.
+    pub wait: Duration,
+}
+
+/// The end of one execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settle {
+    /// Of which job, by which right.
+    pub lease: Lease,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Done.
+    Complete,
+    /// Failed; again after a pause, unless the attempts are used up: then discarded.
+    Retry {
+        /// The pause.
+        after: Duration,
+        /// Why, for people.
+        error: String,
+    },
+    /// Not now (a rate limit, a vendor that is not finished): later, no attempt used.
+    Snooze {
+        /// The pause.
+        after: Duration,
+    },
+    /// Given back as if never leased.
+    Release,
+    /// Failed for good.
+    Discard {
+        /// Why, for people.
+        error: String,
+    },
+    /// Stopped because somebody chose so.
+    Cancel,
+}
+
+/// What a turn brought.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exchanged {
+    /// For each settle, in order: whether it was accepted; `false` means that the lease was lost
+    /// and nothing changed.
+    pub settled: Vec<bool>,
+    /// The jobs leased.
+    pub leased: Vec<Leased>,
+    /// Held jobs to stop, because somebody cancelled them: stop, then settle as `Cancel`.
+    pub cancel: Vec<JobId>,
+    /// Leases of this session whose jobs the worker does not know of (their reply was lost): it
+    /// may execute or release them. Only given when `want` is not 0.
+    pub lost: Vec<Leased>,
+}
+
+/// A job that the session now holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leased {
+    /// The right to settle it.
+    pub lease: Lease,
+    /// The job, as of now.
+    pub job: Job,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// May be leased.
+    Available,
+    /// Not before its time, never executed.
+    Scheduled,
+    /// Leased.
+    Running,
+    /// Failed or snoozed; not before its time.
+    Retryable,
+    /// Done. Final.
+    Completed,
+    /// Somebody stopped it. Final.
+    Cancelled,
+    /// Attempts or crashes used up, or failed for good: the dead letters. Final until replayed.
+    Discarded,
+}
+
+impl JobState {
+    /// Every state.
+    pub const ALL: &'static [Self] = &[
+        Self::Available,
+        Self::Scheduled,
+        Self::Running,
+        Self::Retryable,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+
+    /// Its name in rows and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Retryable => "retryable",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|state| state.as_str() == name)
+    }
+
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Which handler executes it.
+    pub kind: String,
+    /// What the handler needs to know.
+    pub args: Value,
+    /// On whose behalf.
+    pub tenant: Option<UserId>,
+    /// Higher goes first.
+    pub priority: i16,
+    /// Where it stands.
+    pub state: JobState,
+    /// Executions begun: 0 when enqueued, 1 in the first.
+    pub attempt: u32,
+    /// Executions that may fail before it is discarded.
+    pub max_attempts: u32,
+    /// Times its worker died under it.
+    pub crashes: u32,
+    /// Times its worker may die before it is discarded.
+    pub max_crashes: u32,
+    /// Its idempotency key.
+    pub idempotency_key: Option<String>,
+    /// W3C `traceparent` of who enqueued it.
+    pub trace: Option<String>,
+    /// Why the last execution failed, for people.
+    pub error: Option<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Not before this.
+    pub scheduled_at: Timestamp,
+    /// When it became final.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Which jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Selector {
+    /// These.
+    Ids(Vec<JobId>),
+    /// The live one of this tenant and kind with this idempotency key.
+    Key {
+        /// The tenant.
+        tenant: Option<UserId>,
+        /// The kind.
+        kind: String,
+        /// The key.
+        key: String,
+    },
+    /// All discarded ones, of a kind or of any; at most a thousand at a time, oldest first.
+    Discarded {
+        /// The kind.
+        kind: Option<String>,
+    },
+}
+
+/// An operator's command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// Stops jobs: waiting ones at once, running ones through their worker's next turn.
+    Cancel(Selector),
+    /// Makes final jobs available again, attempts and crashes from 0.
+    Replay(Selector),
+    /// Leases no more jobs of this kind until resumed; survives restarts.
+    Pause {
+        /// The kind.
+        kind: String,
+    },
+    /// Ends a pause.
+    Resume {
+        /// The kind.
+        kind: String,
+    },
+    /// Forgets final jobs older than this.
+    Prune {
+        /// Their least age.
+        older_than: Duration,
+    },
+}
+
+/// A page of jobs, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobQuery {
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Only of this tenant.
+    pub tenant: Option<UserId>,
+    /// Only in these states; empty for any.
+    pub states: Vec<JobState>,
+    /// Only after this one: [`Page::next`] of the page before.
+    pub after: Option<String>,
+    /// At most so many, 1 to 1,000; 0 stands for 100.
+    pub limit: u32,
+}
+
+/// Numbers for dashboards and autoscaling.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindStats {
+    /// The kind.
+    pub kind: String,
+    /// Jobs by state; states without jobs may be absent.
+    pub jobs: BTreeMap<JobState, u64>,
+    /// How long the oldest available job has been waiting.
+    pub oldest_available: Option<Duration>,
+    /// Whether it is paused.
+    pub paused: bool,
+}

@@ -1,0 +1,297 @@
+//! The tables, as data: what every repository stores, column by column.
+//!
+//! SQL backends build their statements from this, so a new table is an entry here, a struct in
+//! [`crate::domain`] and a migration for each database. A test in each SQL backend holds its
+//! migrations against it.
+
+use serde::{Deserialize, Serialize};
+
+/// A table of the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Table {
+    /// See [`crate::domain::Book`].
+    Books,
+    /// See [`crate::domain::Chapter`].
+    Chapters,
+    /// See [`crate::domain::Run`].
+    Runs,
+    /// See [`crate::domain::Step`].
+    Steps,
+    /// See [`crate::domain::Generation`].
+    Generations,
+    /// See [`crate::domain::Export`].
+    Exports,
+}
+
+/// How a column is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// A UUID (`uuid`; in SQLite a BLOB of 16 bytes).
+    Uuid,
+    /// UTF-8 text.
+    Text,
+    /// A 64-bit signed integer.
+    Integer,
+    /// A boolean.
+    Bool,
+    /// A point in time, RFC 3339 in UTC in rows (`timestamptz`; in SQLite microseconds since 1970).
+    Timestamp,
+    /// JSON (`jsonb`; in SQLite text).
+    Json,
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name in SQL and in rows.
+    pub name: &'static str,
+    /// How it is stored.
+    pub kind: ColumnKind,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Whether it is large, and left out of a list unless asked for.
+    pub heavy: bool,
+}
+
+/// One table: its name and columns, the five that all have first.
+#[derive(Clone, Copy, Debug)]
+pub struct TableDef {
+    /// Which one.
+    pub table: Table,
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// The column that holds the id of the row it belongs to; deleting that row deletes this one.
+    pub parent: Option<(&'static str, Table)>,
+    /// The allowed values of its column `state`, where it has one.
+    pub states: &'static [&'static str],
+    /// Its own columns, after [`COMMON_COLUMNS`].
+    pub own_columns: &'static [Column],
+}
+
+const fn column(name: &'static str, kind: ColumnKind) -> Column {
+    Column {
+        name,
+        kind,
+        nullable: false,
+        heavy: false,
+    }
+}
+const fn nullable(name: &'static str, kind: ColumnKind) -> Column {
+    Column {
+        name,
+        kind,
+        nullable: true,
+        heavy: false,
+    }
+}
+const fn heavy(name: &'static str, kind: ColumnKind) -> Column {
+    Column {
+        name,
+        kind,
+        nullable: true,
+        heavy: true,
+    }
+}
+
+use ColumnKind::{Integer, Json, Text, Timestamp, Uuid};
+
+/// The columns that every table has. The repository alone sets `version` (1 when inserted, one more
+/// at each change), `created_at` and `updated_at` (store clock).
+pub const COMMON_COLUMNS: &[Column] = &[
+    column("id", Uuid),
+    column("owner", Uuid),
+    column("version", Integer),
+    column("created_at", Timestamp),
+    column("updated_at", Timestamp),
+];
+
+/// Every table, parents before children.
+pub const TABLES: &[TableDef] = &[
+    TableDef {
+        table: Table::Books,
+        name: "books",
+        parent: None,
+        states: &["ready"],
+        own_columns: &[
+            column("state", Text),
+            column("title", Text),
+            column("authors", Json),
+            nullable("language", Text),
+            nullable("identifier", Text),
+            nullable("publisher", Text),
+            nullable("published", Text),
+            nullable("description", Text),
+            column("format", Text),
+            column("file_name", Text),
+            column("file_key", Text),
+            column("file_bytes", Integer),
+            column("content_hash", Text),
+            nullable("cover_key", Text),
+            column("chapter_count", Integer),
+            column("char_count", Integer),
+            column("warnings", Json),
+        ],
+    },
+    TableDef {
+        table: Table::Chapters,
+        name: "chapters",
+        parent: Some(("book_id", Table::Books)),
+        states: &[],
+        own_columns: &[
+            column("book_id", Uuid),
+            column("position", Integer),
+            column("kind", Text),
+            nullable("number", Integer),
+            nullable("title", Text),
+            nullable("section", Text),
+            column("char_count", Integer),
+            heavy("blocks", Json),
+        ],
+    },
+    TableDef {
+        table: Table::Runs,
+        name: "runs",
+        parent: Some(("book_id", Table::Books)),
+        states: &["running", "completed", "failed", "cancelled"],
+        own_columns: &[
+            column("book_id", Uuid),
+            column("state", Text),
+            column("recipe", Text),
+            column("options", Json),
+            nullable("idempotency_key", Text),
+            column("step_count", Integer),
+            nullable("error", Json),
+            nullable("finished_at", Timestamp),
+        ],
+    },
+    TableDef {
+        table: Table::Steps,
+        name: "steps",
+        parent: Some(("run_id", Table::Runs)),
+        states: &[
+            "waiting",
+            "available",
+            "running",
+            "completed",
+            "failed",
+            "cancelled",
+        ],
+        own_columns: &[
+            column("run_id", Uuid),
+            column("position", Integer),
+            column("key", Text),
+            column("kind", Text),
+            column("state", Text),
+            column("waiting_on", Integer),
+            column("unlocks", Json),
+            nullable("chapter_id", Uuid),
+            column("weight", Integer),
+            column("attempt", Integer),
+            column("lease_token", Integer),
+            heavy("input", Json),
+            nullable("output", Json),
+            nullable("error", Json),
+        ],
+    },
+    TableDef {
+        table: Table::Generations,
+        name: "generations",
+        parent: None,
+        states: &["started", "pending", "completed", "failed", "held"],
+        own_columns: &[
+            column("state", Text),
+            column("fingerprint", Text),
+            column("provider", Text),
+            nullable("model", Text),
+            column("modality", Text),
+            nullable("run_id", Uuid),
+            nullable("step_id", Uuid),
+            column("attempt", Integer),
+            nullable("operation", Json),
+            nullable("output", Json),
+            nullable("usage", Json),
+            nullable("cost_micros", Integer),
+            nullable("request_id", Text),
+            nullable("error", Json),
+        ],
+    },
+    TableDef {
+        table: Table::Exports,
+        name: "exports",
+        parent: Some(("run_id", Table::Runs)),
+        states: &[],
+        own_columns: &[
+            column("run_id", Uuid),
+            column("position", Integer),
+            column("format", Text),
+            column("file_name", Text),
+            column("media_type", Text),
+            column("storage_key", Text),
+            column("bytes", Integer),
+            column("content_hash", Text),
+            nullable("duration_ms", Integer),
+        ],
+    },
+];
+
+impl Table {
+    /// What is known of this table.
+    #[must_use]
+    pub fn def(self) -> &'static TableDef {
+        // The order of TABLES is the order of the enum; the test below holds them together.
+        &TABLES[self as usize]
+    }
+}
+
+impl TableDef {
+    /// All columns, the common ones first.
+    pub fn columns(&self) -> impl Iterator<Item = &'static Column> + use<> {
+        COMMON_COLUMNS.iter().chain(self.own_columns)
+    }
+
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&'static Column> {
+        self.columns().find(|column| column.name == name)
+    }
+
+    /// Whether rows have a place among their siblings (column `position`).
+    #[must_use]
+    pub fn has_position(&self) -> bool {
+        self.column("position").is_some()
+    }
+
+    /// The tables whose rows belong to a row of this one.
+    pub fn children(&self) -> impl Iterator<Item = &'static Self> {
+        let table = self.table;
+        TABLES
+            .iter()
+            .filter(move |def| def.parent.is_some_and(|(_, parent)| parent == table))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_stand_in_the_order_of_the_enum() {
+        for (i, def) in TABLES.iter().enumerate() {
+            assert_eq!(def.table as usize, i, "{}", def.name);
+            assert_eq!(def.table.def().name, def.name);
+        }
+    }
+
+    #[test]
+    fn parents_are_columns_and_stand_before_their_children() {
+        for def in TABLES {
+            let Some((column, parent)) = def.parent else {
+                continue;
+            };
+            assert!(def.column(column).is_some());
+            assert!((parent as usize) < def.table as usize);
+        }
+    }
+}
