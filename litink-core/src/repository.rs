@@ -592,7 +592,7 @@ mod tests {
     fn queries_that_cannot_be_answered_are_refused() {
         let good = Query::new(Table::Steps)
             .order(Order::Position)
-            .states(["waiting"]);
+            .states(["pending"]);
         assert!(good.validate().is_ok());
         let bad = [
             Query::new(Table::Steps).limit(0),

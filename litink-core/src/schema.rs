@@ -189,7 +189,6 @@ pub const TABLES: &[TableDef] = &[
             nullable("chapter_id", Uuid),
             column("weight", Integer),
             column("attempt", Integer),
-            column("lease_token", Integer),
             heavy("input", Json),
             nullable("output", Json),
             nullable("error", Json),

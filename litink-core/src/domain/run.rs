@@ -12,7 +12,7 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunState {
-    /// Its steps are waiting, available or running.
+    /// Its steps are being executed, or wait for it.
     Running,
     /// Everything is made.
     Completed,
@@ -41,23 +41,19 @@ impl RunState {
     }
 }
 
-/// Where a step stands.
+/// Where a step stands. Stopping a run leaves its steps as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepState {
-    /// For other steps to complete.
-    Waiting,
-    /// To be executed.
-    Available,
-    /// Being executed by the holder of its lease token.
+    /// Waits for other steps while [`Step::waiting_on`] is above 0, then for a worker.
+    Pending,
+    /// Begun by a worker.
     Running,
-    /// Done; its output stands.
+    /// Done; its output stands and is never made again.
     Completed,
-    /// Given up after its attempts.
+    /// Given up after its attempts; a resumed run tries it again.
     Failed,
-    /// Stopped with its run.
-    Cancelled,
 }
 
 impl StepState {
@@ -65,12 +61,10 @@ impl StepState {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Waiting => "waiting",
-            Self::Available => "available",
+            Self::Pending => "pending",
             Self::Running => "running",
             Self::Completed => "completed",
             Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -160,7 +154,7 @@ pub struct Step {
     pub kind: String,
     /// Where it stands.
     pub state: StepState,
-    /// How many steps must complete before it becomes available.
+    /// How many steps must complete before it can begin.
     pub waiting_on: u32,
     /// The steps that wait for it.
     pub unlocks: Vec<StepId>,
@@ -170,8 +164,6 @@ pub struct Step {
     pub weight: u64,
     /// Times it was begun.
     pub attempt: u32,
-    /// The lease token under which it was begun last; a higher one takes it over.
-    pub lease_token: u64,
     /// What the planner wrote for it. Null when it was left out of a list.
     #[serde(default)]
     pub input: Value,
