@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{JobId, Result, SessionId, UserId, domain::Timestamp, repository::Page};
 
@@ -25,13 +26,18 @@ use crate::{JobId, Result, SessionId, UserId, domain::Timestamp, repository::Pag
 ///   higher, and discarded at `max_crashes`.
 /// - **Attempts.** A job's `attempt` is 0 when enqueued, 1 in its first execution. A release, a
 ///   snooze and a crash give the attempt back.
-/// - **Order.** By priority (higher first), then by the time at which a job became available, then
-///   by age. No promise beyond one store.
+/// - **Order.** By priority (higher first); within one priority and tenant by the time at which a
+///   job became available, then by age. No promise beyond one store.
 /// - **Idempotency.** While a job is live, another with the same tenant, kind and key is not added;
-///   the answer names the live one.
+///   the answer names the live one. A job's id is its caller's: adding an id that the store still
+///   knows, live or final, adds nothing (so an enqueue whose reply was lost is safe to repeat).
+///   A settle that was accepted is accepted again, and changes nothing the second time.
 /// - **Store clock only.** Delays, leases and order go by the store's clock.
-/// - Dropping an `exchange` future while it waits leases nothing; dropped in mid-work, what it
-///   leased is held by the session and comes back as `lost` in its next turn.
+/// - **Lost replies.** Turns are numbered within a session; the next turn says which one was
+///   received last, and leases of later ones come back as `lost`. So dropping an `exchange` future
+///   is safe at any moment.
+/// - **Cancel** of a running job reaches its worker by the next turn or heartbeat, whichever is
+///   first, and ends the wait of a waiting turn, also of one that wants no jobs.
 ///
 /// What a backend cannot do it refuses ([`crate::ErrorKind::Unsupported`], code
 /// `not_supported_by_queue`) as its capabilities say; it never pretends.
@@ -58,7 +64,7 @@ pub trait Queue: Send + Sync + Debug {
     async fn exchange(&self, session: SessionId, turn: &Turn) -> Result<Exchanged>;
 
     /// Keeps the session, and with it all its leases, alive for another [`Session::lease`].
-    async fn heartbeat(&self, session: SessionId) -> Result<()>;
+    async fn heartbeat(&self, session: SessionId) -> Result<Beat>;
 
     /// Ends a session: what it still holds is available again at once, the attempt given back.
     async fn close(&self, session: SessionId) -> Result<()>;
@@ -113,6 +119,11 @@ pub const MAX_ARGS_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewJob {
+    /// Its id. Default random; derive it (from a cron entry and its tick, say) to add a job once
+    /// only, however often it is asked for.
+    pub id: JobId,
+    /// What it belongs to (a run), so that the whole can be named by [`Selector::Group`].
+    pub group: Option<Uuid>,
     /// Which handler executes it.
     pub kind: String,
     /// What the handler needs to know: at most [`MAX_ARGS_BYTES`].
@@ -140,6 +151,8 @@ impl NewJob {
     /// A job of a kind.
     pub fn new(kind: impl Into<String>, args: Value) -> Self {
         Self {
+            id: JobId::random(),
+            group: None,
             kind: kind.into(),
             args,
             tenant: None,
@@ -151,6 +164,20 @@ impl NewJob {
             limits: Vec::new(),
             trace: None,
         }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(mut self, id: JobId) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// What it belongs to.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<Uuid>) -> Self {
+        self.group = Some(group.into());
+        self
     }
 
     /// On whose behalf.
@@ -196,7 +223,7 @@ impl NewJob {
 pub enum Enqueued {
     /// It was added.
     Added(JobId),
-    /// A live job with its idempotency key was there already.
+    /// A job with its id, or a live one with its idempotency key, was there already.
     Existing(JobId),
 }
 
@@ -242,10 +269,13 @@ pub struct Turn {
     pub settle: Vec<Settle>,
     /// Lease at most so many jobs; 0 for none.
     pub want: u32,
-    /// Only of these kinds.
+    /// Only of these kinds; empty for any.
     pub kinds: Vec<String>,
-    /// Wait so long for a job if there is none and nothing to settle. Zero: do not wait.
+    /// Wait so long for a job, a cancel or (with `want` 0) a cancel alone, if there is none and
+    /// nothing to settle. Zero: do not wait.
     pub wait: Duration,
+    /// [`Exchanged::number`] of the last turn of this session whose reply arrived; 0 before that.
+    pub received: u64,
 }
 
 /// The end of one execution.
@@ -290,16 +320,26 @@ pub enum Outcome {
 /// What a turn brought.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exchanged {
+    /// The turn's number in its session, from 1, rising.
+    pub number: u64,
     /// For each settle, in order: whether it was accepted; `false` means that the lease was lost
     /// and nothing changed.
     pub settled: Vec<bool>,
     /// The jobs leased.
     pub leased: Vec<Leased>,
-    /// Held jobs to stop, because somebody cancelled them: stop, then settle as `Cancel`.
-    pub cancel: Vec<JobId>,
-    /// Leases of this session whose jobs the worker does not know of (their reply was lost): it
-    /// may execute or release them. Only given when `want` is not 0.
+    /// Held jobs to stop, because somebody cancelled them: stop, then settle as `Cancel`. Given
+    /// again until they are settled.
+    pub cancel: Vec<Lease>,
+    /// Leases of turns after [`Turn::received`], whose replies were lost: the worker executes or
+    /// releases them.
     pub lost: Vec<Leased>,
+}
+
+/// What a heartbeat brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// As [`Exchanged::cancel`].
+    pub cancel: Vec<Lease>,
 }
 
 /// A job that the session now holds.
@@ -378,6 +418,8 @@ impl JobState {
 pub struct Job {
     /// Its id.
     pub id: JobId,
+    /// What it belongs to.
+    pub group: Option<Uuid>,
     /// Which handler executes it.
     pub kind: String,
     /// What the handler needs to know.
@@ -386,6 +428,8 @@ pub struct Job {
     pub tenant: Option<UserId>,
     /// Higher goes first.
     pub priority: i16,
+    /// Of its last lease; 0 before the first.
+    pub token: u64,
     /// Where it stands.
     pub state: JobState,
     /// Executions begun: 0 when enqueued, 1 in the first.
@@ -417,6 +461,8 @@ pub struct Job {
 pub enum Selector {
     /// These.
     Ids(Vec<JobId>),
+    /// All that belong to this; at most ten thousand.
+    Group(Uuid),
     /// The live one of this tenant and kind with this idempotency key.
     Key {
         /// The tenant.

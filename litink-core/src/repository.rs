@@ -24,8 +24,10 @@ use crate::{
 ///   if they did not exist: `get` gives `None`, `list` leaves them out, a change fails with the
 ///   same [`ErrorKind::NotFound`] as for an id that nobody has. Inserting a row for somebody else
 ///   is [`ErrorKind::PermissionDenied`].
-/// - **Idempotent by key.** A commit whose [`Commit::key`] was applied before changes nothing and
-///   returns the first outcome, `replayed`. Keys are kept for a day at least.
+/// - **Whole families.** A row's parent exists and has the same owner; inserting one elsewhere is
+///   [`ErrorKind::NotFound`] (code `no_parent`). Deleting a row deletes what belongs to it.
+/// - **Idempotent by key.** A commit whose [`Commit::key`] was applied before, by the same actor,
+///   changes nothing and returns the first outcome, `replayed`. Keys are kept for a day at least.
 /// - **Timed by the store.** `created_at`, `updated_at` and [`Query::idle_for`] go by the store's
 ///   clock.
 /// - Cloning a handle, or putting it in an `Arc`, shares the store.
@@ -46,6 +48,7 @@ pub trait Repository: Send + Sync + Debug {
     fn capabilities(&self) -> RepositoryCapabilities;
 
     /// The rows with these ids, in their order; `None` where there is none that the actor may see.
+    /// At most [`MAX_CHANGES`] ids.
     async fn get(&self, actor: Actor, table: Table, ids: &[Uuid]) -> Result<Vec<Option<Row>>>;
 
     /// One page of a table.
@@ -193,7 +196,8 @@ pub enum Change {
         id: Uuid,
         /// The version that it must be at.
         version: u64,
-        /// The columns to set; `id`, `owner`, `version` and the times cannot be.
+        /// The columns to set; `id`, `owner`, `version` and the times cannot be. Setting none still
+        /// makes a new version, and a new `updated_at`.
         set: Map<String, Value>,
     },
     /// Adds to an integer column, whatever the version; the outcome holds the new value.
@@ -307,7 +311,7 @@ pub struct Changed {
     pub value: Option<i64>,
 }
 
-/// The order of a list. The id breaks ties.
+/// The order of a list. The id breaks ties, in the same direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

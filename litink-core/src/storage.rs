@@ -21,7 +21,8 @@ pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 ///
 /// # Contract
 /// - **Whole or not at all.** A [`put`](Storage::put) is seen only when all its bytes are stored.
-///   When its stream fails, its limit is passed, or its future is dropped, the key is as before.
+///   When its stream fails or its limit is passed, the key is as before; when its future is
+///   dropped, as before or wholly new.
 /// - **Replacing.** Putting to a key that exists replaces it. Storage is no lock: where it matters
 ///   who was first, a row decides.
 /// - **Scoped.** A [`Actor::User`] reaches only keys under its own prefix; others are to it as if
@@ -63,8 +64,8 @@ pub trait Storage: Send + Sync + Debug {
     /// What is known of an object without reading it.
     async fn head(&self, actor: Actor, key: &StorageKey) -> Result<ObjectMeta>;
 
-    /// Objects whose key begins with `prefix` (whole segments), by key, after the key `after`; at
-    /// most `limit` (1 to 1,000).
+    /// Objects whose key begins with `prefix` (whole segments), by key; at most `limit` (1 to
+    /// 1,000). `after` is [`Page::next`] of the page before, an opaque text.
     async fn list(
         &self,
         actor: Actor,
