@@ -13,7 +13,8 @@ use crate::Result;
 /// - A value is gone when its time is over, and may be gone earlier (eviction, a restart): nothing
 ///   is lost by that but work.
 /// - [`take`](Cache::take) gives a value to one caller only, however many ask at once.
-/// - [`put_new`](Cache::put_new) succeeds for one caller only until the value is gone.
+/// - [`replace`](Cache::replace) compares and sets in one: of many callers who expect the same, one
+///   succeeds.
 /// - [`increment`](Cache::increment) is atomic; the time to live counts from the first.
 ///
 /// # Errors
@@ -28,11 +29,17 @@ pub trait Cache: Send + Sync + Debug {
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
     /// Sets a value for a time.
     async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<()>;
-    /// Sets a value for a time unless there is one; says whether it did.
-    async fn put_new(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool>;
+    /// Sets a value for a time if it now is as expected (`None`: if there is none); says whether it
+    /// did.
+    async fn replace(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<bool>;
     /// Removes a value and gives it.
     async fn take(&self, key: &str) -> Result<Option<Bytes>>;
-    /// Adds to a counter (0 where there is none) and gives the sum. The sum is readable by `get` as
-    /// decimal text.
+    /// Adds to a counter (0 where there is none) and gives the sum. A counter is its decimal text.
     async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64>;
 }

@@ -1,5 +1,6 @@
 //! The one error type of litink.
 
+use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 /// A `Result` with litink's [`Error`].
@@ -130,9 +131,11 @@ pub enum Retry {
 }
 
 /// Whether money was spent on the call that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Charge {
     /// Nothing was spent.
+    #[default]
     No,
     /// Not known; treated as spent.
     Maybe,

@@ -25,8 +25,8 @@ pub use capabilities::{
     Voice, VoiceGender,
 };
 pub use request::{
-    AspectRatio, EmbeddingRequest, ImageRequest, Input, Message, Request, Role, SoundKind,
-    SoundRequest, SpeechRequest, TextRequest, TranscriptionRequest, VideoRequest,
+    AspectRatio, EmbeddingRequest, ImageRequest, Input, MediaRef, Message, Request, Role,
+    SoundKind, SoundRequest, SpeechRequest, TextRequest, TranscriptionRequest, VideoRequest,
 };
 
 /// A source of generated media.
@@ -46,7 +46,9 @@ pub use request::{
 ///
 /// # Errors
 /// See [`crate::ErrorKind`]; `Provider` for replies that make no sense, `RateLimited` with the
-/// vendor's own pause, `QuotaExhausted` where waiting does not help.
+/// vendor's own pause, `QuotaExhausted` where waiting does not help, `Configuration` (code
+/// `provider_auth`) where the vendor refuses our key: that is the operator's to mend, not the
+/// caller's.
 ///
 /// # Implementing
 /// Hold it to `litink_core::testing::provider`. `examples/` has a complete provider in each
@@ -57,8 +59,9 @@ pub trait GenerationProvider: Send + Sync + Debug {
     /// calls the same call.
     fn name(&self) -> &str;
 
-    /// What it can do.
-    fn capabilities(&self) -> &ProviderCapabilities;
+    /// What it can do with a model (`None`: the one it takes by itself). Cheap, and free to change
+    /// as the provider learns.
+    fn capabilities(&self, model: Option<&str>) -> Arc<ProviderCapabilities>;
 
     /// Makes one thing, or begins to.
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply>;
@@ -120,6 +123,8 @@ pub struct CallContext {
     pub cancel: CancellationToken,
     /// The call is given up after this. Default 10 minutes.
     pub timeout: Duration,
+    /// Opens the stored media that a request refers to.
+    pub media: Option<Arc<dyn MediaSource>>,
     /// What a binding or a middleware carries from the caller to the provider.
     pub extensions: Extensions,
 }
@@ -133,9 +138,20 @@ impl CallContext {
             attempt: 1,
             cancel: CancellationToken::new(),
             timeout: Duration::from_secs(600),
+            media: None,
             extensions: Extensions::default(),
         }
     }
+}
+
+/// Opens stored media for a provider, bound to the owner of the run that calls it.
+#[async_trait]
+pub trait MediaSource: Send + Sync + Debug {
+    /// The media's bytes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] where it is gone, or is not the owner's.
+    async fn open(&self, media: &MediaRef) -> Result<Media>;
 }
 
 /// Values by type, carried along and looked at only by who put them in.
@@ -181,6 +197,7 @@ impl Reply {
 
 /// A handle of work that goes on at the vendor's. Stored before it is first polled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Operation {
     /// The vendor's id.
     pub id: String,
@@ -193,6 +210,19 @@ pub struct Operation {
     /// 0 to 1, if the vendor says.
     #[serde(default)]
     pub progress: Option<f32>,
+}
+
+impl Operation {
+    /// A handle by the vendor's id.
+    pub fn new(id: impl Into<String>) -> Self {
+        let poll_after_ms = default_poll_ms();
+        Self {
+            id: id.into(),
+            state: Value::Null,
+            poll_after_ms,
+            progress: None,
+        }
+    }
 }
 
 fn default_poll_ms() -> u64 {
@@ -209,8 +239,8 @@ pub struct Generated {
     pub model: Option<String>,
     /// What it used.
     pub usage: Usage,
-    /// Millionths of a US dollar, as the vendor reports it; `None` when it does not.
-    pub cost_micros: Option<i64>,
+    /// Billionths of a US dollar, as the vendor reports it; `None` when it does not.
+    pub cost_nanos: Option<i64>,
     /// Settings that were not honoured, and other things that a person should know.
     pub warnings: Vec<String>,
     /// The vendor's own id of the request.
@@ -225,7 +255,7 @@ impl Generated {
             output,
             model: None,
             usage: Usage::default(),
-            cost_micros: None,
+            cost_nanos: None,
             warnings: Vec::new(),
             request_id: None,
         }
@@ -233,7 +263,7 @@ impl Generated {
 }
 
 /// What a call used. `None` means not reported, never zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Usage {

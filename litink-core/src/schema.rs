@@ -211,7 +211,7 @@ pub const TABLES: &[TableDef] = &[
             nullable("operation", Json),
             nullable("output", Json),
             nullable("usage", Json),
-            nullable("cost_micros", Integer),
+            nullable("cost_nanos", Integer),
             nullable("request_id", Text),
             nullable("error", Json),
         ],

@@ -19,7 +19,7 @@ pub enum GenerationState {
     Pending,
     /// The reply is stored; it is never called again.
     Completed,
-    /// It failed and cost nothing; calling again is safe.
+    /// It failed; calling again is allowed. Its failure says whether it was charged.
     Failed,
     /// It may have been paid, and its owner wants to be asked before it is sent again.
     Held,
@@ -66,10 +66,11 @@ pub struct Generation {
     pub operation: Option<Operation>,
     /// What came back, media replaced by their storage keys.
     pub output: Option<Value>,
-    /// What it used, as far as reported.
+    /// What it used, as far as reported: all attempts together.
     pub usage: Option<Usage>,
-    /// Millionths of a US dollar; `None` when the price is not known, which is never zero.
-    pub cost_micros: Option<i64>,
+    /// Billionths of a US dollar, all attempts together; `None` when the price is not known, which
+    /// is never zero.
+    pub cost_nanos: Option<i64>,
     /// The vendor's own id of the request.
     pub request_id: Option<String>,
     /// Why the last attempt failed.

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Entity, Meta, Timestamp};
 use crate::{
-    BookId, ChapterId, Error, ExportId, RunId, StepId, schema::Table, storage::StorageKey,
+    BookId, ChapterId, Charge, Error, ExportId, RunId, StepId, schema::Table, storage::StorageKey,
 };
 
 /// Where a run stands.
@@ -78,6 +78,9 @@ pub struct Failure {
     pub code: String,
     /// The sentence for a person.
     pub message: String,
+    /// Whether money was spent on it.
+    #[serde(default)]
+    pub charge: Charge,
 }
 
 impl From<&Error> for Failure {
@@ -86,6 +89,7 @@ impl From<&Error> for Failure {
             kind: error.kind().as_str().into(),
             code: error.code().into(),
             message: error.to_string(),
+            charge: error.charge(),
         }
     }
 }
@@ -95,7 +99,9 @@ impl Failure {
     #[must_use]
     pub fn to_error(&self) -> Error {
         let kind = crate::ErrorKind::parse(&self.kind).unwrap_or(crate::ErrorKind::Internal);
-        Error::new(kind, self.message.clone()).with_code(self.code.clone())
+        Error::new(kind, self.message.clone())
+            .with_code(self.code.clone())
+            .with_charge(self.charge)
     }
 }
 

@@ -20,8 +20,8 @@ pub struct ProviderCapabilities {
     pub max_concurrency: u32,
     /// What it makes is a draft to show the pipeline with, not the work of a model.
     pub draft: bool,
-    /// What to do by default when a call's outcome is not known.
-    pub on_ambiguous: OnAmbiguous,
+    /// What to do when a call's outcome is not known; `None` for the modality's default.
+    pub on_ambiguous: Option<OnAmbiguous>,
 }
 
 impl ProviderCapabilities {
@@ -34,6 +34,15 @@ impl ProviderCapabilities {
             Modality::Image => self.image.is_some(),
             other => self.others.contains(&other),
         }
+    }
+
+    /// What to do when the outcome of a call of this modality is not known.
+    #[must_use]
+    pub fn on_ambiguous(&self, modality: Modality) -> OnAmbiguous {
+        self.on_ambiguous.unwrap_or(match modality {
+            Modality::Image | Modality::Video | Modality::Sound => OnAmbiguous::Hold,
+            _ => OnAmbiguous::Resend,
+        })
     }
 
     /// The concurrency to use: the declared one, or the default.
@@ -52,10 +61,10 @@ impl ProviderCapabilities {
 #[serde(rename_all = "snake_case")]
 pub enum OnAmbiguous {
     /// Send it again: at most the calls in flight at a crash are paid twice, each reported. The
-    /// default, right for text and speech, whose calls are cheap.
+    /// default for text, speech, transcripts and vectors, whose calls are cheap.
     #[default]
     Resend,
-    /// Stop and let the owner decide: right for images and films.
+    /// Stop and let the owner decide: the default for images, films and music.
     Hold,
 }
 

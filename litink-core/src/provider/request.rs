@@ -13,6 +13,9 @@ pub struct Request {
     pub model: Option<String>,
     /// What to make.
     pub input: Input,
+    /// Another take of the same: 0, the default, for the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub variant: u32,
     /// Settings that only this provider knows.
     #[serde(default, skip_serializing_if = "ProviderOptions::is_empty")]
     pub provider_options: ProviderOptions,
@@ -24,6 +27,7 @@ impl Request {
         Self {
             model: None,
             input: input.into(),
+            variant: 0,
             provider_options: ProviderOptions::new(),
         }
     }
@@ -40,6 +44,22 @@ impl Request {
     pub fn modality(&self) -> Modality {
         self.input.modality()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Stored media that a request refers to. Its content makes up the call's fingerprint, not its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaRef {
+    /// Where it is stored.
+    pub key: StorageKey,
+    /// BLAKE3 of its bytes, in hexadecimal.
+    pub content_hash: String,
+    /// Its media type.
+    pub media_type: String,
 }
 
 /// What to make, by modality.
@@ -189,7 +209,11 @@ pub struct ImageRequest {
     /// The shape.
     pub aspect: AspectRatio,
     /// Stored images to keep to (a character's face).
-    pub references: Vec<StorageKey>,
+    pub references: Vec<MediaRef>,
+    /// The stored image to change, for an edit.
+    pub base: Option<MediaRef>,
+    /// Where to change it: transparent pixels of this stored image.
+    pub mask: Option<MediaRef>,
     /// A seed, for providers that take one.
     pub seed: Option<u64>,
     /// Whether the background is to be transparent.
@@ -208,7 +232,7 @@ pub struct VideoRequest {
     /// How long, in milliseconds.
     pub duration_ms: Option<u64>,
     /// The stored image that it begins with.
-    pub first_frame: Option<StorageKey>,
+    pub first_frame: Option<MediaRef>,
 }
 
 /// Asks for a transcript.
@@ -216,7 +240,7 @@ pub struct VideoRequest {
 #[non_exhaustive]
 pub struct TranscriptionRequest {
     /// The stored audio.
-    pub audio: StorageKey,
+    pub audio: MediaRef,
     /// BCP 47 language tag, if known.
     pub language: Option<String>,
 }
@@ -224,7 +248,7 @@ pub struct TranscriptionRequest {
 impl TranscriptionRequest {
     /// Of a stored audio.
     #[must_use]
-    pub fn new(audio: StorageKey) -> Self {
+    pub fn new(audio: MediaRef) -> Self {
         Self {
             audio,
             language: None,

@@ -46,8 +46,9 @@ pub struct StorageKey(String);
 const MAX_NAME: usize = 120;
 
 impl StorageKey {
-    /// A key in a group (a book's, run's or fingerprint's id). Characters of `name` other than
-    /// ASCII letters, digits, `.`, `_` and `-` become `-`: some stores refuse them.
+    /// A key in a group (a book's, run's or generation's id). Characters of `name` other than ASCII
+    /// letters, digits, `.`, `_` and `-` become `-`, since some stores refuse them; a name that was
+    /// changed gets a short hash of the whole before its ending, so that no two become one.
     #[must_use]
     pub fn new(user: UserId, area: Area, group: impl Into<Uuid>, name: &str) -> Self {
         let group: Uuid = group.into();
@@ -107,13 +108,18 @@ fn safe_name(name: &str) -> String {
             '-'
         }
     };
-    let name: String = name.chars().map(safe).take(MAX_NAME).collect();
+    let plain: String = name.chars().map(safe).take(MAX_NAME).collect();
     // No name may be "." or "..", or hidden.
-    let name = name.trim_start_matches('.');
-    if name.is_empty() {
-        "object".into()
-    } else {
-        name.into()
+    let plain = plain.trim_start_matches('.');
+    if plain == name && !plain.is_empty() {
+        return plain.into();
+    }
+    let hash = &blake3::hash(name.as_bytes()).to_hex()[..10];
+    match plain.rsplit_once('.') {
+        Some((stem, ending)) if ending.len() <= 8 => {
+            format!("{}-{hash}.{ending}", &stem[..stem.len().min(MAX_NAME - 24)])
+        }
+        _ => format!("{}-{hash}", &plain[..plain.len().min(MAX_NAME - 16)]),
     }
 }
 
@@ -171,6 +177,17 @@ mod tests {
             assert_eq!(key.owner(), LOCAL_USER);
             assert_eq!(key.as_str().parse::<StorageKey>().unwrap(), key);
         }
+    }
+
+    #[test]
+    fn names_that_look_alike_stay_apart() {
+        let key = |name: &str| StorageKey::new(LOCAL_USER, Area::Exports, Uuid::nil(), name);
+        assert_ne!(key("第一章.mp3"), key("第二章.mp3"));
+        assert!(key("第一章.mp3").name().ends_with(".mp3"));
+        assert_eq!(key("plain.mp3").name(), "plain.mp3");
+        let long = "a".repeat(500);
+        assert_ne!(key(&format!("{long}1")), key(&format!("{long}2")));
+        assert!(key(&long).name().len() <= MAX_NAME);
     }
 
     #[test]
