@@ -7,6 +7,10 @@ use bytes::Bytes;
 
 use crate::Result;
 
+mod memory;
+
+pub use memory::MemoryCache;
+
 /// Values with a time to live, shared by all processes on the same store.
 ///
 /// # Contract

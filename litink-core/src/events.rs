@@ -7,7 +7,11 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Result, UserId};
+use crate::{Error, ErrorKind, Result, UserId};
+
+mod memory;
+
+pub use memory::MemoryEvents;
 
 /// Publish and subscribe, for progress that should be seen at once.
 ///
@@ -82,4 +86,24 @@ pub struct Event {
     pub topic: Topic,
     /// A small JSON value.
     pub payload: Value,
+}
+
+impl Event {
+    /// Whether the payload is small enough. Every backend calls this first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] with code `payload_too_large`.
+    pub fn validate(&self) -> Result<()> {
+        let bytes = self.payload.to_string().len();
+        if bytes <= MAX_PAYLOAD_BYTES {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "the payload of an event is too large; send an id",
+        )
+        .with_code("payload_too_large")
+        .with_context("bytes", bytes)
+        .with_context("limit_bytes", MAX_PAYLOAD_BYTES))
+    }
 }

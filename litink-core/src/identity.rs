@@ -6,6 +6,10 @@ use async_trait::async_trait;
 
 use crate::{Actor, Result, domain::Timestamp};
 
+mod memory;
+
+pub use memory::StaticIdentity;
+
 /// Who is calling.
 ///
 /// # Contract

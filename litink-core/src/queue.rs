@@ -9,6 +9,11 @@ use uuid::Uuid;
 
 use crate::{JobId, Result, SessionId, UserId, domain::Timestamp, repository::Page};
 
+mod memory;
+pub mod validate;
+
+pub use memory::MemoryQueue;
+
 /// A job queue, useful on its own.
 ///
 /// # Contract
@@ -484,7 +489,8 @@ pub enum Selector {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
-    /// Stops jobs: waiting ones at once, running ones through their worker's next turn.
+    /// Stops jobs: waiting ones at once, running ones through their worker's next turn. A running
+    /// one that its worker gives back in whatever way is cancelled, not executed again.
     Cancel(Selector),
     /// Makes final jobs available again, attempts and crashes from 0.
     Replay(Selector),

@@ -11,8 +11,10 @@ use url::Url;
 use crate::{Actor, Error, ErrorKind, Result, domain::Timestamp, repository::Page};
 
 mod key;
+mod memory;
 
 pub use key::{Area, StorageKey};
+pub use memory::MemoryStorage;
 
 /// A stream of bytes that may fail on the way.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;

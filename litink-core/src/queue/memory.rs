@@ -1,0 +1,170 @@
+//! Jobs in memory: the reference that every other queue is compared with.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue, QueueCapabilities,
+    Session, Turn, WorkerInfo, validate,
+};
+use crate::{JobId, Result, SessionId, repository::Page};
+
+mod commands;
+mod jobs;
+mod state;
+
+use state::State;
+
+/// The lease of [`MemoryQueue::new`]: a worker that dies is replaced within it, and a heartbeat
+/// every 5 s may fail twice in a row.
+const DEFAULT_LEASE: Duration = Duration::from_secs(15);
+
+/// Jobs in this process's memory, gone with it. Clones share the queue.
+///
+/// Time is tokio's, so that a test with a paused clock needs no patience. Final jobs stay until
+/// they are pruned.
+#[derive(Clone, Debug)]
+pub struct MemoryQueue {
+    state: Arc<Mutex<State>>,
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryQueue {
+    /// An empty queue with a lease of 15 seconds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_lease(DEFAULT_LEASE)
+    }
+
+    /// An empty queue whose sessions live for this long without a heartbeat.
+    #[must_use]
+    pub fn with_lease(lease: Duration) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State::new(lease))),
+        }
+    }
+
+    /// The state, brought up to now: what is due is available, what is expired is rescued.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.advance(Instant::now());
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One pass of a turn. The waiter is there if the pass brought nothing and may wait.
+    fn pass(
+        &self,
+        session: SessionId,
+        turn: &Turn,
+        may_wait: bool,
+    ) -> Result<(Exchanged, Option<Waiter>)> {
+        let mut state = self.state();
+        let (exchanged, idle) = state.exchange(session, turn)?;
+        let waiter = (idle && may_wait).then(|| {
+            let notify = Arc::new(Notify::new());
+            Waiter {
+                id: state.wait(session, turn, Arc::clone(&notify)),
+                wake_at: state.next_event(),
+                notify,
+                state: Arc::clone(&self.state),
+            }
+        });
+        Ok((exchanged, waiter))
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    fn capabilities(&self) -> QueueCapabilities {
+        QueueCapabilities::default()
+    }
+
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
+        validate::jobs(jobs, self.capabilities())?;
+        Ok(self.state().enqueue(jobs))
+    }
+
+    async fn open(&self, _worker: &WorkerInfo) -> Result<Session> {
+        Ok(self.state().open())
+    }
+
+    async fn exchange(&self, session: SessionId, turn: &Turn) -> Result<Exchanged> {
+        let deadline = far(Instant::now(), turn.wait);
+        loop {
+            let may_wait = Instant::now() < deadline;
+            let (exchanged, waiter) = self.pass(session, turn, may_wait)?;
+            let Some(waiter) = waiter else {
+                return Ok(exchanged);
+            };
+            let until = waiter.wake_at.map_or(deadline, |at| at.min(deadline));
+            // Woken or not, the next pass finds out what there is.
+            let _woken = timeout_at(until, waiter.notify.notified()).await;
+        }
+    }
+
+    async fn heartbeat(&self, session: SessionId) -> Result<()> {
+        self.state().heartbeat(session)
+    }
+
+    async fn close(&self, session: SessionId) -> Result<()> {
+        self.state().close(session);
+        Ok(())
+    }
+
+    async fn control(&self, command: &Command) -> Result<u64> {
+        Ok(self.state().control(command))
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<Job>>> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.job(*id).cloned()).collect())
+    }
+
+    async fn list(&self, query: &JobQuery) -> Result<Page<Job>> {
+        self.state().list(query)
+    }
+
+    async fn stats(&self) -> Result<Vec<KindStats>> {
+        Ok(self.state().stats())
+    }
+}
+
+/// An exchange that waits. Dropping it, for whatever reason, takes it off the list and passes a
+/// wake-up that it did not use on to another.
+struct Waiter {
+    id: u64,
+    /// When the state changes by itself: a job is due, a session expires.
+    wake_at: Option<Instant>,
+    notify: Arc<Notify>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stop_waiting(self.id);
+    }
+}
+
+/// `now + time`, or a time that never comes where that cannot be told.
+fn far(now: Instant, time: Duration) -> Instant {
+    const YEARS_30: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now + time.min(YEARS_30)
+}
