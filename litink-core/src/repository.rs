@@ -191,8 +191,7 @@ pub fn bad_row(table: Table, column: &str, why: &str) -> Error {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Change {
-    /// Adds a row; fails with `already_exists` where its id is taken, whoever owns that row, and
-    /// with [`ErrorKind::NotFound`] where the row that it belongs to does not exist for the actor.
+    /// Adds a row; fails with `already_exists` where its id is taken, whoever owns that row.
     Insert(Row),
     /// Sets columns of a row that is at a version.
     Update {

@@ -57,13 +57,19 @@ impl Cache for MemoryCache {
         Ok(())
     }
 
-    async fn put_new(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool> {
+    async fn replace(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<bool> {
         let mut values = self.values();
-        let new = values.live(key).is_none();
-        if new {
+        let as_expected = values.live(key).map(|(value, _)| value.as_ref()) == expected;
+        if as_expected {
             values.set(key, value, expiry(ttl));
         }
-        Ok(new)
+        Ok(as_expected)
     }
 
     async fn take(&self, key: &str) -> Result<Option<Bytes>> {

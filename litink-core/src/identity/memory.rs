@@ -2,7 +2,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::Identity;
+use super::{Caller, Identity};
 use crate::{Actor, Error, ErrorKind, Result};
 
 /// One access token for one actor, or everybody as one actor: for an engine of one's own.
@@ -50,11 +50,12 @@ impl fmt::Debug for StaticIdentity {
 
 #[async_trait]
 impl Identity for StaticIdentity {
-    async fn authenticate(&self, token: Option<&str>) -> Result<Actor> {
+    async fn authenticate(&self, token: Option<&str>) -> Result<Caller> {
+        let caller = Caller::new(self.actor);
         match (self.token, token) {
-            (None, _) => Ok(self.actor),
+            (None, _) => Ok(caller),
             (Some(_), None) => Err(refused("missing_token", "an access token is needed here")),
-            (Some(own), Some(token)) if own == blake3::hash(token.as_bytes()) => Ok(self.actor),
+            (Some(own), Some(token)) if own == blake3::hash(token.as_bytes()) => Ok(caller),
             (Some(_), Some(_)) => Err(refused("bad_token", "this access token is not valid")),
         }
     }

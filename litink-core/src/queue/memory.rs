@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue, QueueCapabilities,
+    Beat, Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue, QueueCapabilities,
     Session, Turn, WorkerInfo, validate,
 };
 use crate::{JobId, Result, SessionId, repository::Page};
@@ -20,6 +20,8 @@ use crate::{JobId, Result, SessionId, repository::Page};
 mod commands;
 mod jobs;
 mod state;
+mod transitions;
+mod waiting;
 
 use state::State;
 
@@ -76,8 +78,8 @@ impl MemoryQueue {
         may_wait: bool,
     ) -> Result<(Exchanged, Option<Waiter>)> {
         let mut state = self.state();
-        let (exchanged, idle) = state.exchange(session, turn)?;
-        let waiter = (idle && may_wait).then(|| {
+        let (exchanged, waits) = state.exchange(session, turn, may_wait)?;
+        let waiter = waits.then(|| {
             let notify = Arc::new(Notify::new());
             Waiter {
                 id: state.wait(session, turn, Arc::clone(&notify)),
@@ -119,7 +121,7 @@ impl Queue for MemoryQueue {
         }
     }
 
-    async fn heartbeat(&self, session: SessionId) -> Result<()> {
+    async fn heartbeat(&self, session: SessionId) -> Result<Beat> {
         self.state().heartbeat(session)
     }
 

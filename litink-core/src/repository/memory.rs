@@ -53,6 +53,7 @@ impl Repository for MemoryRepository {
     }
 
     async fn get(&self, actor: Actor, table: Table, ids: &[Uuid]) -> Result<Vec<Option<Row>>> {
+        validate::ids(ids)?;
         let store = self.store();
         let rows = store.rows(table);
         let row = |id| rows.get(id).filter(|stored| actor.may_access(stored.owner));
@@ -214,7 +215,7 @@ impl Store {
                 let before = self.visible(actor, *table, *id)?;
                 at_version(*table, &before, Some(*version))?;
                 let after = before.with(*table, self.tick(), set);
-                self.check_parent(actor, *table, &after)?;
+                self.check_parent(*table, &after)?;
                 Ok(self.write(*table, after, undo))
             }
             Change::Increment {
@@ -270,15 +271,19 @@ impl Store {
                 conflict(row.table, "there is a row with this id").with_code("already_exists")
             );
         }
-        self.check_parent(actor, row.table, &stored)?;
+        self.check_parent(row.table, &stored)?;
         Ok(self.write(row.table, stored, undo))
     }
 
-    fn check_parent(&self, actor: Actor, table: Table, row: &Stored) -> Result<()> {
-        match (table.def().parent, row.parent) {
-            (Some((_, parent)), Some(id)) => self.visible(actor, parent, id).map(drop),
-            _ => Ok(()),
+    fn check_parent(&self, table: Table, row: &Stored) -> Result<()> {
+        let (Some((_, parent)), Some(id)) = (table.def().parent, row.parent) else {
+            return Ok(());
+        };
+        let family = |stored: &Arc<Stored>| stored.owner == row.owner;
+        if self.rows(parent).get(&id).is_some_and(family) {
+            return Ok(());
         }
+        Err(Error::not_found(singular(parent), id).with_code("no_parent"))
     }
 
     fn visible(&self, actor: Actor, table: Table, id: Uuid) -> Result<Arc<Stored>> {
@@ -286,7 +291,7 @@ impl Store {
             .get(&id)
             .filter(|stored| actor.may_access(stored.owner))
             .cloned()
-            .ok_or_else(|| Error::not_found(table.def().name.trim_end_matches('s'), id))
+            .ok_or_else(|| Error::not_found(singular(table), id))
     }
 
     fn write(&mut self, table: Table, row: Stored, undo: &mut Undo) -> Changed {
@@ -330,6 +335,10 @@ fn added(table: Table, row: &Stored, column: &str, by: i64, minimum: Option<i64>
         return Err(conflict(table, "there is not enough left").with_code("below_minimum"));
     }
     Ok(sum)
+}
+
+fn singular(table: Table) -> &'static str {
+    table.def().name.trim_end_matches('s')
 }
 
 fn conflict(table: Table, message: &str) -> Error {

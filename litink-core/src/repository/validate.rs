@@ -31,6 +31,21 @@ pub fn size(commit: &Commit) -> Result<()> {
     .with_context("limit", MAX_CHANGES))
 }
 
+/// Whether so many ids can be asked for at once: [`MAX_CHANGES`].
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`] with code `too_many_ids`.
+pub fn ids(ids: &[Uuid]) -> Result<()> {
+    if ids.len() <= MAX_CHANGES {
+        return Ok(());
+    }
+    Err(
+        Error::new(ErrorKind::LimitExceeded, "too many ids at once; split them")
+            .with_code("too_many_ids")
+            .with_context("limit", MAX_CHANGES),
+    )
+}
+
 /// The columns of a row that is to be inserted: `id`, `owner` and all the table's own. The version
 /// and the times are not among them; the store sets them.
 ///

@@ -14,6 +14,9 @@ use crate::{
     repository::{Cursor, Page},
 };
 
+/// The most jobs that one command for a group touches.
+const MAX_GROUP: usize = 10_000;
+
 /// The most jobs that one command for all discarded jobs touches.
 const MAX_DISCARDED: usize = 1_000;
 
@@ -39,6 +42,10 @@ impl State {
     fn select(&self, selector: &Selector) -> Vec<JobId> {
         match selector {
             Selector::Ids(ids) => ids.clone(),
+            Selector::Group(group) => {
+                let members = self.jobs.groups.get(group).into_iter().flatten();
+                members.map(|(_, id)| *id).take(MAX_GROUP).collect()
+            }
             Selector::Key { tenant, kind, key } => {
                 let key = (*tenant, kind.clone(), key.clone());
                 self.jobs.live.get(&key).copied().into_iter().collect()

@@ -3,13 +3,15 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
+    mem::Discriminant,
 };
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     JobId, SessionId, UserId,
-    queue::{Job, JobState},
+    queue::{Job, JobState, Outcome},
 };
 
 /// Whether somebody wants a running job stopped.
@@ -31,11 +33,17 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     /// When it became available, or will.
     pub(super) due: Instant,
-    pub(super) token: u64,
     pub(super) holder: Option<SessionId>,
+    /// The turn of its holder in which it was leased.
+    pub(super) turn: u64,
+    /// The last settle that was accepted, so that the same again is accepted again.
+    pub(super) settled: Option<Settled>,
     pub(super) cancel: Cancel,
     pub(super) finished: Option<Instant>,
 }
+
+/// A settle that was accepted: by whom, by which token, and how the execution ended.
+pub(super) type Settled = (SessionId, u64, Discriminant<Outcome>);
 
 /// Best first: priority, time of availability, age.
 type Ready = BTreeSet<(Reverse<i16>, Instant, u64, JobId)>;
@@ -53,6 +61,7 @@ pub(super) struct Jobs {
     timed: BTreeSet<(Instant, u64, JobId)>,
     finished: BTreeSet<(Instant, u64, JobId)>,
     pub(super) discarded: BTreeSet<(u64, JobId)>,
+    pub(super) groups: HashMap<Uuid, BTreeSet<(u64, JobId)>>,
     pub(super) live: HashMap<LiveKey, JobId>,
     pub(super) counts: BTreeMap<String, BTreeMap<JobState, u64>>,
 }
@@ -64,6 +73,10 @@ impl Jobs {
 
     pub(super) fn add(&mut self, entry: Entry) {
         self.by_age.insert(entry.seq, entry.job.id);
+        if let Some(group) = entry.job.group {
+            let place = (entry.seq, entry.job.id);
+            self.groups.entry(group).or_default().insert(place);
+        }
         self.index(&entry);
         self.entries.insert(entry.job.id, entry);
     }
@@ -72,6 +85,19 @@ impl Jobs {
         if let Some(entry) = self.entries.remove(&id) {
             self.unindex(&entry);
             self.by_age.remove(&entry.seq);
+            self.leave_group(&entry);
+        }
+    }
+
+    fn leave_group(&mut self, entry: &Entry) {
+        let Some(group) = entry.job.group else {
+            return;
+        };
+        if let Some(members) = self.groups.get_mut(&group) {
+            members.remove(&(entry.seq, entry.job.id));
+            if members.is_empty() {
+                self.groups.remove(&group);
+            }
         }
     }
 
@@ -85,10 +111,10 @@ impl Jobs {
         Some(result)
     }
 
-    /// Changes what no index looks at.
-    pub(super) fn mark(&mut self, id: JobId, cancel: Cancel) {
+    /// Changes what no index looks at: neither state nor time, priority or keys.
+    pub(super) fn touch(&mut self, id: JobId, edit: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.cancel = cancel;
+            edit(entry);
         }
     }
 
@@ -162,14 +188,15 @@ impl Jobs {
         }
     }
 
-    /// The best available job of these kinds that are not paused.
+    /// The best available job of these kinds (none named: of any) that are not paused.
     pub(super) fn best(&self, kinds: &[String], paused: &BTreeSet<String>) -> Option<JobId> {
-        kinds
-            .iter()
-            .filter(|kind| !paused.contains(*kind))
-            .filter_map(|kind| self.ready.get(kind)?.first())
-            .min()
-            .map(|(.., id)| *id)
+        let of = |kind: &String| self.ready.get(kind).filter(|_| !paused.contains(kind));
+        let first = if kinds.is_empty() {
+            self.ready.keys().filter_map(|kind| of(kind)?.first()).min()
+        } else {
+            kinds.iter().filter_map(|kind| of(kind)?.first()).min()
+        };
+        first.map(|(.., id)| *id)
     }
 
     /// The first job that waits for a time, and when.

@@ -1,23 +1,22 @@
-//! A queue's transitions, without waiting: every function leaves a state that could be stored.
+//! All that a queue in memory knows, its sessions and their turns. No function here waits.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     far,
     jobs::{Cancel, Entry, Jobs},
+    waiting::Waiting,
 };
 use crate::{
     JobId, Result, SessionId,
     domain::Timestamp,
     queue::{
-        Enqueued, Exchanged, Job, JobState, Lease, Leased, NewJob, Outcome, Session, Settle, Turn,
-        validate,
+        Beat, Enqueued, Exchanged, Job, JobState, Lease, Leased, NewJob, Session, Turn, validate,
     },
 };
 
@@ -26,40 +25,27 @@ use crate::{
 pub(super) struct State {
     pub(super) jobs: Jobs,
     pub(super) paused: BTreeSet<String>,
-    sessions: HashMap<SessionId, Held>,
-    expiries: BTreeSet<(Instant, SessionId)>,
-    waiting: BTreeMap<u64, Waiting>,
+    pub(super) sessions: HashMap<SessionId, Held>,
+    pub(super) expiries: BTreeSet<(Instant, SessionId)>,
+    pub(super) waiting: BTreeMap<u64, Waiting>,
     lease: Duration,
     /// The clock of this queue: the time of the last call.
     pub(super) now: Instant,
     began: (Instant, Timestamp),
-    seq: u64,
+    pub(super) seq: u64,
 }
 
 /// A session and what it holds.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     expires: Instant,
-    jobs: HashSet<JobId>,
+    pub(super) jobs: HashSet<JobId>,
     /// Those of its jobs that somebody cancelled.
-    cancelled: BTreeSet<JobId>,
-}
-
-/// An exchange that waits.
-#[derive(Debug)]
-struct Waiting {
-    session: SessionId,
-    kinds: Vec<String>,
-    want: u32,
-    notify: Arc<Notify>,
-    woken: bool,
-}
-
-impl Waiting {
-    fn wake(&mut self) {
-        self.woken = true;
-        self.notify.notify_one();
-    }
+    pub(super) cancelled: BTreeSet<JobId>,
+    /// The number of its last turn.
+    turn: u64,
+    /// Leases by turn whose replies it has not yet confirmed.
+    unconfirmed: VecDeque<(u64, JobId)>,
 }
 
 impl State {
@@ -108,6 +94,9 @@ impl State {
     }
 
     fn add(&mut self, new: &NewJob) -> Enqueued {
+        if self.jobs.get(new.id).is_some() {
+            return Enqueued::Existing(new.id);
+        }
         if let Some(key) = &new.idempotency_key {
             let key = (new.tenant, new.kind.clone(), key.clone());
             if let Some(id) = self.jobs.live.get(&key) {
@@ -117,26 +106,28 @@ impl State {
         self.seq += 1;
         let due = far(self.now, new.delay);
         let job = self.new_job(new, due);
-        let id = job.id;
         self.jobs.add(Entry {
             job,
             seq: self.seq,
             due,
-            token: 0,
             holder: None,
+            turn: 0,
+            settled: None,
             cancel: Cancel::No,
             finished: None,
         });
-        Enqueued::Added(id)
+        Enqueued::Added(new.id)
     }
 
     fn new_job(&self, new: &NewJob, due: Instant) -> Job {
         Job {
-            id: JobId::random(),
+            id: new.id,
+            group: new.group,
             kind: new.kind.clone(),
             args: new.args.clone(),
             tenant: new.tenant,
             priority: new.priority,
+            token: 0,
             state: if due > self.now {
                 JobState::Scheduled
             } else {
@@ -165,6 +156,8 @@ impl State {
                 expires,
                 jobs: HashSet::new(),
                 cancelled: BTreeSet::new(),
+                turn: 0,
+                unconfirmed: VecDeque::new(),
             },
         );
         self.expiries.insert((expires, id));
@@ -175,13 +168,14 @@ impl State {
         }
     }
 
-    pub(super) fn heartbeat(&mut self, id: SessionId) -> Result<()> {
+    pub(super) fn heartbeat(&mut self, id: SessionId) -> Result<Beat> {
         let expires = far(self.now, self.lease);
         let session = self.session(id)?;
         let before = std::mem::replace(&mut session.expires, expires);
         self.expiries.remove(&(before, id));
         self.expiries.insert((expires, id));
-        Ok(())
+        let cancel = self.cancels(id)?;
+        Ok(Beat { cancel })
     }
 
     fn session(&mut self, id: SessionId) -> Result<&mut Held> {
@@ -208,242 +202,95 @@ impl State {
         }
     }
 
-    /// One pass of a turn, and whether it brought nothing.
-    pub(super) fn exchange(&mut self, id: SessionId, turn: &Turn) -> Result<(Exchanged, bool)> {
-        self.session(id)?;
+    /// One pass of a turn, and whether it brought nothing and waits, if it may.
+    pub(super) fn exchange(
+        &mut self,
+        id: SessionId,
+        turn: &Turn,
+        may_wait: bool,
+    ) -> Result<(Exchanged, bool)> {
+        let lost = self.lost(id, turn.received)?;
         let settled: Vec<bool> = turn.settle.iter().map(|s| self.settle(id, s)).collect();
         if settled.contains(&true) {
             self.wake();
         }
+        let number = self.session(id)?.turn + 1;
         let mut leased = Vec::new();
         while leased.len() < turn.want as usize
             && let Some(job) = self.jobs.best(&turn.kinds, &self.paused)
         {
-            leased.extend(self.lease(id, job));
+            leased.extend(self.lease(id, job, number));
         }
-        let (cancel, news) = self.cancels(id)?;
-        let idle = settled.is_empty() && leased.is_empty() && !news;
+        let cancel = self.cancels(id)?;
+        let told = self.tell(&cancel);
+        let lost = lost.into_iter();
+        let lost: Vec<Leased> = lost
+            .filter_map(|(turn, job)| self.held(id, turn, job))
+            .collect();
+        let nothing = settled.is_empty() && leased.is_empty() && lost.is_empty() && !told;
+        let waits = nothing && may_wait;
+        if !waits {
+            self.session(id)?.turn = number;
+        }
         let exchanged = Exchanged {
+            number,
             settled,
             leased,
             cancel,
-            // A pass is not interrupted, so no reply of this queue is ever lost.
-            lost: Vec::new(),
+            lost,
         };
-        Ok((exchanged, idle))
+        Ok((exchanged, waits))
     }
 
-    fn lease(&mut self, session: SessionId, id: JobId) -> Option<Leased> {
-        self.sessions.get_mut(&session)?.jobs.insert(id);
+    /// The jobs leased in turns after the last one whose reply was received.
+    fn lost(&mut self, id: SessionId, received: u64) -> Result<Vec<(u64, JobId)>> {
+        let unconfirmed = &mut self.session(id)?.unconfirmed;
+        while unconfirmed
+            .front()
+            .is_some_and(|(turn, _)| *turn <= received)
+        {
+            unconfirmed.pop_front();
+        }
+        Ok(unconfirmed.iter().copied().collect())
+    }
+
+    /// A job that the session holds still, by the lease of that turn.
+    fn held(&self, session: SessionId, turn: u64, id: JobId) -> Option<Leased> {
+        let entry = self.jobs.get(id)?;
+        (entry.holder == Some(session) && entry.turn == turn).then(|| leased(entry))
+    }
+
+    fn lease(&mut self, session: SessionId, id: JobId, turn: u64) -> Option<Leased> {
+        let held = self.sessions.get_mut(&session)?;
+        held.jobs.insert(id);
+        held.unconfirmed.push_back((turn, id));
         self.jobs.change(id, |entry| {
-            entry.token += 1;
             entry.holder = Some(session);
+            entry.turn = turn;
+            entry.job.token += 1;
             entry.job.state = JobState::Running;
             entry.job.attempt += 1;
-            Leased {
-                lease: Lease {
-                    job: id,
-                    token: entry.token,
-                },
-                job: entry.job.clone(),
-            }
+            leased(entry)
         })
     }
 
-    /// The jobs of a session that are to stop, and whether there is one that it did not know of.
-    fn cancels(&mut self, id: SessionId) -> Result<(Vec<JobId>, bool)> {
-        let cancel: Vec<JobId> = self.session(id)?.cancelled.iter().copied().collect();
+    /// The leases of a session that are to stop.
+    fn cancels(&mut self, id: SessionId) -> Result<Vec<Lease>> {
+        let jobs: Vec<JobId> = self.session(id)?.cancelled.iter().copied().collect();
+        let entries = jobs.iter().filter_map(|job| self.jobs.get(*job));
+        Ok(entries.map(lease_of).collect())
+    }
+
+    /// Whether there is one among them that its worker had not heard of in a turn.
+    fn tell(&mut self, cancel: &[Lease]) -> bool {
         let mut news = false;
-        for job in &cancel {
-            news |= self
-                .jobs
-                .get(*job)
-                .is_some_and(|e| e.cancel == Cancel::Wanted);
-            self.jobs.mark(*job, Cancel::Told);
+        for lease in cancel {
+            let entry = self.jobs.get(lease.job);
+            news |= entry.is_some_and(|entry| entry.cancel == Cancel::Wanted);
+            self.jobs
+                .touch(lease.job, |entry| entry.cancel = Cancel::Told);
         }
-        Ok((cancel, news))
-    }
-
-    fn settle(&mut self, session: SessionId, settle: &Settle) -> bool {
-        let id = settle.lease.job;
-        let holds =
-            |entry: &Entry| entry.holder == Some(session) && entry.token == settle.lease.token;
-        if !self.jobs.get(id).is_some_and(holds) {
-            return false;
-        }
-        if let Some(held) = self.sessions.get_mut(&session) {
-            held.jobs.remove(&id);
-            held.cancelled.remove(&id);
-        }
-        let next = self.next_event();
-        match &settle.outcome {
-            Outcome::Complete => self.finish(id, JobState::Completed, None),
-            Outcome::Cancel => self.finish(id, JobState::Cancelled, None),
-            Outcome::Discard { error } => self.finish(id, JobState::Discarded, Some(error.clone())),
-            Outcome::Retry { after, error } => self.retry(id, *after, error),
-            Outcome::Snooze { after } => self.postpone(id, *after, true, None),
-            Outcome::Release => self.give_back(id),
-        }
-        self.wake_all_if_sooner(next);
-        true
-    }
-
-    pub(super) fn finish(&mut self, id: JobId, state: JobState, error: Option<String>) {
-        let (now, at) = (self.now, self.timestamp(self.now));
-        self.jobs.change(id, |entry| {
-            entry.holder = None;
-            entry.cancel = Cancel::No;
-            entry.finished = Some(now);
-            entry.job.state = state;
-            entry.job.finished_at = Some(at);
-            entry.job.error = error.or(entry.job.error.take());
-        });
-    }
-
-    fn retry(&mut self, id: JobId, after: Duration, error: &str) {
-        let used_up = |entry: &Entry| {
-            entry.job.attempt >= entry.job.max_attempts && entry.cancel == Cancel::No
-        };
-        let error = Some(error.to_owned());
-        if self.jobs.get(id).is_some_and(used_up) {
-            self.finish(id, JobState::Discarded, error);
-        } else {
-            self.postpone(id, after, false, error);
-        }
-    }
-
-    fn postpone(&mut self, id: JobId, after: Duration, attempt_back: bool, error: Option<String>) {
-        let due = far(self.now, after);
-        let at = self.timestamp(due);
-        let state = if due > self.now {
-            JobState::Retryable
-        } else {
-            JobState::Available
-        };
-        self.put_back(id, |entry| {
-            entry.due = due;
-            entry.job.scheduled_at = at;
-            entry.job.state = state;
-            entry.job.attempt -= u32::from(attempt_back);
-            entry.job.error = error.or(entry.job.error.take());
-        });
-    }
-
-    /// As if it had never been leased: it keeps its place among the others.
-    fn give_back(&mut self, id: JobId) {
-        self.put_back(id, |entry| {
-            entry.job.state = JobState::Available;
-            entry.job.attempt -= 1;
-        });
-    }
-
-    /// Its worker died under it.
-    fn rescue(&mut self, id: JobId) {
-        let (now, at) = (self.now, self.timestamp(self.now));
-        let crashes = self.jobs.change(id, |entry| {
-            entry.job.attempt -= 1;
-            entry.job.crashes += 1;
-            entry.job.crashes >= entry.job.max_crashes
-        });
-        if crashes == Some(true) {
-            let error = "its workers died under it".to_owned();
-            self.finish(id, JobState::Discarded, Some(error));
-        } else {
-            self.put_back(id, |entry| {
-                entry.due = now;
-                entry.job.scheduled_at = at;
-                entry.job.state = JobState::Available;
-            });
-        }
-    }
-
-    /// Takes a job from its holder; one that somebody cancelled is not executed again.
-    fn put_back(&mut self, id: JobId, edit: impl FnOnce(&mut Entry)) {
-        let cancelled = |entry: &Entry| entry.cancel != Cancel::No;
-        let cancelled = self.jobs.get(id).is_some_and(cancelled);
-        self.jobs.change(id, |entry| {
-            entry.holder = None;
-            edit(entry);
-        });
-        if cancelled {
-            self.finish(id, JobState::Cancelled, None);
-        }
-    }
-
-    /// Asks the holder of a running job to stop it.
-    pub(super) fn ask_to_stop(&mut self, id: JobId) {
-        let Some(session) = self.jobs.get(id).and_then(|entry| entry.holder) else {
-            return;
-        };
-        self.jobs.mark(id, Cancel::Wanted);
-        if let Some(held) = self.sessions.get_mut(&session) {
-            held.cancelled.insert(id);
-        }
-        for waiting in self.waiting.values_mut().filter(|w| w.session == session) {
-            waiting.wake();
-        }
-    }
-
-    /// Puts an exchange on the list of those that wait.
-    pub(super) fn wait(&mut self, session: SessionId, turn: &Turn, notify: Arc<Notify>) -> u64 {
-        self.seq += 1;
-        let waiting = Waiting {
-            session,
-            kinds: turn.kinds.clone(),
-            want: turn.want,
-            notify,
-            woken: false,
-        };
-        self.waiting.insert(self.seq, waiting);
-        self.seq
-    }
-
-    /// Takes an exchange off the list.
-    pub(super) fn stop_waiting(&mut self, id: u64) {
-        self.waiting.remove(&id);
-        self.wake();
-    }
-
-    /// Wakes as many waiting exchanges as there are jobs for, the one that waited longest first.
-    pub(super) fn wake(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        for (kind, ready) in &self.jobs.ready {
-            if self.paused.contains(kind) {
-                continue;
-            }
-            let mut left = ready.len();
-            for waiting in self.waiting.values_mut() {
-                if left == 0 {
-                    break;
-                }
-                if waiting.want == 0 || !waiting.kinds.contains(kind) {
-                    continue;
-                }
-                if !waiting.woken {
-                    waiting.wake();
-                }
-                left = left.saturating_sub(waiting.want as usize);
-            }
-        }
-    }
-
-    /// When the state changes next by itself.
-    pub(super) fn next_event(&self) -> Option<Instant> {
-        let due = self.jobs.next_due().map(|(due, _)| due);
-        let expiry = self.expiries.first().map(|(expires, _)| *expires);
-        due.into_iter().chain(expiry).min()
-    }
-
-    /// Every waiting exchange sleeps until the next event; they look again when it comes sooner.
-    fn wake_all_if_sooner(&mut self, before: Option<Instant>) {
-        let sooner = self
-            .next_event()
-            .is_some_and(|next| before.is_none_or(|before| next < before));
-        if sooner {
-            self.waiting.values_mut().for_each(Waiting::wake);
-        }
+        news
     }
 
     /// The time of an instant on the calendar.
@@ -453,5 +300,19 @@ impl State {
             .ok()
             .and_then(|passed| time.checked_add_signed(passed))
             .unwrap_or(time)
+    }
+}
+
+fn lease_of(entry: &Entry) -> Lease {
+    Lease {
+        job: entry.job.id,
+        token: entry.job.token,
+    }
+}
+
+fn leased(entry: &Entry) -> Leased {
+    Leased {
+        lease: lease_of(entry),
+        job: entry.job.clone(),
     }
 }
