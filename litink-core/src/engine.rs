@@ -1,0 +1,302 @@
+//! The engine: books in, runs of recipes, workers that execute them, files out.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use crate::{
+    Error, ErrorKind, Result,
+    cache::{Cache, MemoryCache},
+    encoder::{AudioEncoder, AudioFormat, WavEncoder},
+    events::{Events, MemoryEvents},
+    ingest,
+    provider::GenerationProvider,
+    queue::{MemoryQueue, Queue},
+    recipe::{Recipe, audiobook::Audiobook},
+    repository::{MemoryRepository, Repository},
+    storage::{MemoryStorage, Storage},
+};
+
+mod books;
+mod calls;
+mod context;
+mod exports;
+mod generate;
+mod progress;
+mod runs;
+mod steps;
+mod sweep;
+mod worker;
+
+pub use books::{ImportOptions, Imported};
+pub use context::StepContext;
+pub use exports::ExportReader;
+pub use generate::{Asset, Made, StoredMedia};
+pub use progress::{ChapterProgress, Progress};
+pub use runs::RunSpec;
+pub use worker::{Worker, WorkerOptions};
+
+/// The engine. Cloning it is cheap and shares everything.
+///
+/// All of its state stands in the backends, so any number of engines, in any number of processes
+/// and languages, may work on the same ones.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    repository: Arc<dyn Repository>,
+    storage: Arc<dyn Storage>,
+    queue: Arc<dyn Queue>,
+    cache: Arc<dyn Cache>,
+    events: Arc<dyn Events>,
+    encoders: Vec<Arc<dyn AudioEncoder>>,
+    recipes: Vec<Arc<dyn Recipe>>,
+    providers: RwLock<BTreeMap<String, Arc<dyn GenerationProvider>>>,
+    calls: calls::Calls,
+    options: EngineOptions,
+}
+
+/// Settings of an engine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// What a book file may be; see there.
+    pub limits: ingest::Limits,
+    /// A call of a provider is given up after this. Default 10 minutes, longer than the longest
+    /// synchronous call of any vendor (a film is an operation, and polled).
+    pub call_timeout: Duration,
+    /// Executions of a step that may fail before its run does. Default 5: with pauses of 1, 2, 4
+    /// and 8 seconds that outlasts most of a vendor's hiccups.
+    pub max_attempts: u32,
+    /// The first pause after a failure; it doubles each time, up to five minutes. Default 1 s.
+    pub backoff: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            limits: ingest::Limits::default(),
+            call_timeout: Duration::from_secs(600),
+            max_attempts: 5,
+            backoff: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Puts an engine together. What is not given is in memory.
+#[derive(Debug)]
+pub struct EngineBuilder {
+    inner: Inner,
+}
+
+impl Engine {
+    /// Begins to put an engine together.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder {
+            inner: Inner {
+                repository: Arc::new(MemoryRepository::default()),
+                storage: Arc::new(MemoryStorage::default()),
+                queue: Arc::new(MemoryQueue::default()),
+                cache: Arc::new(MemoryCache::default()),
+                events: Arc::new(MemoryEvents::default()),
+                encoders: vec![Arc::new(WavEncoder)],
+                recipes: vec![Arc::new(Audiobook)],
+                providers: RwLock::default(),
+                calls: calls::Calls::default(),
+                options: EngineOptions::default(),
+            },
+        }
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn repository(&self) -> &dyn Repository {
+        &*self.inner.repository
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn storage(&self) -> &dyn Storage {
+        &*self.inner.storage
+    }
+
+    /// The jobs.
+    #[must_use]
+    pub fn queue(&self) -> &dyn Queue {
+        &*self.inner.queue
+    }
+
+    /// The values that may be forgotten.
+    #[must_use]
+    pub fn cache(&self) -> &dyn Cache {
+        &*self.inner.cache
+    }
+
+    /// The hints.
+    #[must_use]
+    pub fn events(&self) -> &dyn Events {
+        &*self.inner.events
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn options(&self) -> &EngineOptions {
+        &self.inner.options
+    }
+
+    /// Registers a provider under its name, in the place of another of that name. Works on a
+    /// running engine.
+    pub fn register_provider(&self, provider: Arc<dyn GenerationProvider>) {
+        let name = provider.name().to_owned();
+        self.inner
+            .providers
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name, provider);
+    }
+
+    /// The provider of this name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] (code `unknown_provider`), naming those there are.
+    pub fn provider(&self, name: &str) -> Result<Arc<dyn GenerationProvider>> {
+        let providers = self.providers();
+        providers.iter().find(|provider| provider.name() == name).cloned().ok_or_else(|| {
+            let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
+            Error::new(ErrorKind::NotFound, format!("there is no provider `{name}`"))
+                .with_code("unknown_provider")
+                .with_context("registered", names.join(", "))
+        })
+    }
+
+    /// Every registered provider, by name.
+    #[must_use]
+    pub fn providers(&self) -> Vec<Arc<dyn GenerationProvider>> {
+        self.inner
+            .providers
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// The encoder for a format.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] (code `no_encoder`).
+    pub fn encoder(&self, format: AudioFormat) -> Result<&dyn AudioEncoder> {
+        let encoder = self.inner.encoders.iter().find(|e| e.formats().contains(&format));
+        encoder.map(|encoder| &**encoder).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Configuration,
+                "no encoder for this format; install the Debian package `ffmpeg`, or ask for `wav`",
+            )
+            .with_code("no_encoder")
+            .with_context("format", format)
+        })
+    }
+
+    /// The recipe of this name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] (code `unknown_recipe`), naming those there are.
+    pub fn recipe(&self, name: &str) -> Result<&dyn Recipe> {
+        let recipe = self.inner.recipes.iter().find(|recipe| recipe.name() == name);
+        recipe.map(|recipe| &**recipe).ok_or_else(|| {
+            let names: Vec<_> = self.inner.recipes.iter().map(|recipe| recipe.name()).collect();
+            Error::new(ErrorKind::NotFound, format!("there is no recipe `{name}`"))
+                .with_code("unknown_recipe")
+                .with_context("recipes", names.join(", "))
+        })
+    }
+
+    fn step_kinds(&self) -> Vec<String> {
+        self.inner
+            .recipes
+            .iter()
+            .flat_map(|recipe| {
+                recipe.kinds().iter().map(|kind| format!("{}.{kind}", recipe.name()))
+            })
+            .collect()
+    }
+}
+
+impl EngineBuilder {
+    /// Where rows are kept.
+    #[must_use]
+    pub fn repository(mut self, repository: Arc<dyn Repository>) -> Self {
+        self.inner.repository = repository;
+        self
+    }
+
+    /// Where bytes are kept.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.inner.storage = storage;
+        self
+    }
+
+    /// Where jobs are kept.
+    #[must_use]
+    pub fn queue(mut self, queue: Arc<dyn Queue>) -> Self {
+        self.inner.queue = queue;
+        self
+    }
+
+    /// Where values are kept that may be forgotten.
+    #[must_use]
+    pub fn cache(mut self, cache: Arc<dyn Cache>) -> Self {
+        self.inner.cache = cache;
+        self
+    }
+
+    /// How hints travel.
+    #[must_use]
+    pub fn events(mut self, events: Arc<dyn Events>) -> Self {
+        self.inner.events = events;
+        self
+    }
+
+    /// Adds an encoder; the first that has a format serves it. WAV is built in.
+    #[must_use]
+    pub fn encoder(mut self, encoder: Arc<dyn AudioEncoder>) -> Self {
+        self.inner.encoders.push(encoder);
+        self
+    }
+
+    /// Adds a recipe. `audiobook` is built in.
+    #[must_use]
+    pub fn recipe(mut self, recipe: Arc<dyn Recipe>) -> Self {
+        self.inner.recipes.push(recipe);
+        self
+    }
+
+    /// Registers a provider.
+    #[must_use]
+    pub fn provider(self, provider: Arc<dyn GenerationProvider>) -> Self {
+        let engine = self.build();
+        engine.register_provider(provider);
+        Self { inner: Arc::into_inner(engine.inner).unwrap_or_else(|| unreachable!("not shared")) }
+    }
+
+    /// Settings.
+    #[must_use]
+    pub fn options(mut self, options: EngineOptions) -> Self {
+        self.inner.options = options;
+        self
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        Engine { inner: Arc::new(self.inner) }
+    }
+}

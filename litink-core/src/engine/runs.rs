@@ -1,0 +1,294 @@
+//! Runs: begun, looked at, stopped, gone on with.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Engine, steps};
+use crate::{
+    Actor, BookId, Error, Result, RunId,
+    domain::{Book, Meta, Run, RunState, Step, StepState},
+    events::{Event, Topic},
+    provider::ProviderCapabilities,
+    queue::{Command, Selector},
+    recipe::{Plan, PlanInput, Recipe},
+    repository::{Change, MAX_CHANGES, Order, Page, Query, RepositoryExt},
+    schema::Table,
+};
+
+/// What to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunSpec {
+    /// From which book.
+    pub book_id: BookId,
+    /// By which recipe. Default `audiobook`.
+    #[serde(default = "default_recipe")]
+    pub recipe: String,
+    /// With which options; the recipe fills in the rest.
+    #[serde(default)]
+    pub options: Value,
+}
+
+fn default_recipe() -> String {
+    "audiobook".into()
+}
+
+impl RunSpec {
+    /// An audiobook of a book, with the default options.
+    #[must_use]
+    pub fn audiobook(book_id: BookId) -> Self {
+        Self { book_id, recipe: default_recipe(), options: Value::Null }
+    }
+
+    /// By another recipe.
+    #[must_use]
+    pub fn recipe(mut self, recipe: impl Into<String>) -> Self {
+        self.recipe = recipe.into();
+        self
+    }
+
+    /// With these options.
+    #[must_use]
+    pub fn options(mut self, options: Value) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+impl Engine {
+    /// What a run would do, without doing or storing anything.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn plan(&self, actor: Actor, spec: &RunSpec) -> Result<Plan> {
+        let book = self.book(actor, spec.book_id).await?;
+        let recipe = self.recipe(&spec.recipe)?;
+        self.plan_for(actor, recipe, &book, &recipe.options(&spec.options)?).await
+    }
+
+    async fn plan_for(
+        &self,
+        actor: Actor,
+        recipe: &dyn Recipe,
+        book: &Book,
+        options: &Value,
+    ) -> Result<Plan> {
+        let provider = match recipe.provider(options) {
+            Some(name) => self.provider(&name)?.capabilities(model(options)),
+            None => std::sync::Arc::new(ProviderCapabilities::default()),
+        };
+        let chapters = self.chapters(actor, book.id(), true).await?;
+        let input = PlanInput { book, chapters: &chapters, options, provider: &provider };
+        let plan = recipe.plan(&input)?;
+        plan.validate()?;
+        if plan.steps.len() >= MAX_CHANGES {
+            return Err(Error::new(
+                crate::ErrorKind::LimitExceeded,
+                "this run would have too many steps; make it of fewer chapters at a time",
+            )
+            .with_code("too_many_steps")
+            .with_context("limit", MAX_CHANGES));
+        }
+        Ok(plan)
+    }
+
+    /// Begins a run. The same book, recipe and options of the same owner are the same run: asked
+    /// for again, it is returned as it stands. An `idempotency_key` names the run instead: with a
+    /// new key the same is made again (though nothing is paid again).
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] for the book, recipe or provider;
+    /// [`crate::ErrorKind::InvalidInput`] (code `bad_options`);
+    /// [`crate::ErrorKind::Conflict`] (code `key_reused`) for a key that names another run.
+    pub async fn start(
+        &self,
+        actor: Actor,
+        spec: &RunSpec,
+        idempotency_key: Option<&str>,
+    ) -> Result<Run> {
+        let book = self.book(actor, spec.book_id).await?;
+        let recipe = self.recipe(&spec.recipe)?;
+        let options = recipe.options(&spec.options)?;
+        let run = new_run(&book, recipe.name(), options, idempotency_key);
+        if let Some(existing) = self.existing(actor, &run).await? {
+            return Ok(existing);
+        }
+        let plan = self.plan_for(actor, recipe, &book, &run.options).await?;
+        self.insert(actor, run, &plan).await
+    }
+
+    async fn existing(&self, actor: Actor, run: &Run) -> Result<Option<Run>> {
+        let found: Option<Run> = self.repository().find_optional(actor, run.id()).await?;
+        let Some(found) = found else { return Ok(None) };
+        let same = found.book_id == run.book_id
+            && found.recipe == run.recipe
+            && found.options == run.options;
+        if same {
+            return Ok(Some(found));
+        }
+        Err(Error::conflict("this idempotency key was used for another run; take a new one")
+            .with_code("key_reused")
+            .with_context("run", found.id()))
+    }
+
+    async fn insert(&self, actor: Actor, mut run: Run, plan: &Plan) -> Result<Run> {
+        run.step_count = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        let steps = steps::planned(&run, plan);
+        let mut changes = vec![Change::insert(&run)?];
+        for step in &steps {
+            changes.push(Change::insert(step)?);
+        }
+        match self.repository().apply(actor, changes).await {
+            Ok(_) => {}
+            // Somebody asked for the same at the same moment.
+            Err(error) if error.code() == "already_exists" => {}
+            Err(error) => return Err(error),
+        }
+        self.hint(&run, steps.iter()).await?;
+        self.repository().find(actor, run.id()).await
+    }
+
+    /// The run with this id.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    pub async fn run(&self, actor: Actor, id: RunId) -> Result<Run> {
+        self.repository().find(actor, id).await
+    }
+
+    /// One page of runs, newest first, of one book or of all.
+    pub async fn runs(
+        &self,
+        actor: Actor,
+        book: Option<BookId>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Page<Run>> {
+        let mut query = Query::new(Table::Runs).after(after).limit(limit);
+        query.parent = book.map(Into::into);
+        self.repository().page(actor, &query).await
+    }
+
+    /// Stops a run. What is finished stays; calls in flight are cancelled. Stopping a run that is
+    /// final already changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    pub async fn cancel(&self, actor: Actor, id: RunId) -> Result<Run> {
+        let run = self
+            .transition(actor, id, |run| {
+                (run.state == RunState::Running).then(|| ended(RunState::Cancelled))
+            })
+            .await?;
+        // The row is the truth and stops every step; this only makes it quick.
+        self.queue().control(&Command::Cancel(Selector::Group(id.into()))).await?;
+        self.tell(&run).await;
+        Ok(run)
+    }
+
+    /// Goes on with a run that failed or was stopped: what is completed stays, the rest is tried
+    /// again. A completed run stays as it is; for a running one the hints are given again.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    pub async fn resume(&self, actor: Actor, id: RunId) -> Result<Run> {
+        let run = self
+            .transition(actor, id, |run| {
+                matches!(run.state, RunState::Failed | RunState::Cancelled).then(|| {
+                    vec![
+                        ("state", json!(RunState::Running)),
+                        ("error", Value::Null),
+                        ("finished_at", Value::Null),
+                    ]
+                })
+            })
+            .await?;
+        if run.state == RunState::Running {
+            self.revive(&run).await?;
+            self.tell(&run).await;
+        }
+        Ok(run)
+    }
+
+    /// Changes a run's row if it is in a state for it, again when somebody else was quicker.
+    pub(super) async fn transition(
+        &self,
+        actor: Actor,
+        id: RunId,
+        change: impl Fn(&Run) -> Option<Vec<(&'static str, Value)>>,
+    ) -> Result<Run> {
+        loop {
+            let run: Run = self.repository().find(actor, id).await?;
+            let Some(set) = change(&run) else { return Ok(run) };
+            match self.repository().apply(actor, vec![Change::update(&run, set)]).await {
+                Ok(_) => {}
+                Err(error) if error.code() == "version_conflict" => continue,
+                Err(error) => return Err(error),
+            }
+            return self.repository().find(actor, id).await;
+        }
+    }
+
+    /// Makes failed steps pending again and hints at all that can begin.
+    async fn revive(&self, run: &Run) -> Result<()> {
+        let query = Query::new(Table::Steps)
+            .parent(run.id())
+            .states([StepState::Pending, StepState::Running, StepState::Failed].map(|s| s.as_str()))
+            .order(Order::Position);
+        let steps: Vec<Step> = self.repository().all(Actor::Worker, query).await?;
+        let failed: Vec<Change> = steps
+            .iter()
+            .filter(|step| step.state == StepState::Failed)
+            .map(|step| Change::update(step, [("state", json!(StepState::Pending))]))
+            .collect();
+        if !failed.is_empty() {
+            match self.repository().apply(Actor::Worker, failed).await {
+                Ok(_) => {}
+                // Somebody resumes it at the same moment; theirs is as good.
+                Err(error) if error.code() == "version_conflict" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.hint(run, steps.iter()).await
+    }
+
+    /// Tells who watches that something about a run changed.
+    pub(super) async fn tell(&self, run: &Run) {
+        let event =
+            Event { topic: Topic::runs(run.meta.owner), payload: json!({ "run": run.id() }) };
+        if let Err(error) = self.events().publish(&event).await {
+            tracing::debug!(%error, "a hint was not published; watchers look by themselves");
+        }
+    }
+}
+
+/// The columns of a run that comes to an end.
+pub(super) fn ended(state: RunState) -> Vec<(&'static str, Value)> {
+    vec![("state", json!(state)), ("finished_at", json!(chrono::Utc::now()))]
+}
+
+fn model(options: &Value) -> Option<&str> {
+    options.get("model").and_then(Value::as_str)
+}
+
+fn new_run(book: &Book, recipe: &str, options: Value, key: Option<&str>) -> Run {
+    let owner = book.meta.owner;
+    let id = match key {
+        Some(key) => RunId::derived(&[owner.0.as_bytes(), b"key", key.as_bytes()]),
+        None => {
+            let options = options.to_string();
+            RunId::derived(&[book.meta.id.as_bytes(), recipe.as_bytes(), options.as_bytes()])
+        }
+    };
+    Run {
+        meta: Meta::new(id, owner),
+        book_id: book.id(),
+        state: RunState::Running,
+        recipe: recipe.to_owned(),
+        options,
+        idempotency_key: key.map(str::to_owned),
+        step_count: 0,
+        error: None,
+        finished_at: None,
+    }
+}

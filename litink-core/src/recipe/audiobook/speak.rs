@@ -1,0 +1,49 @@
+use serde::{Deserialize, Serialize};
+
+use super::{AudiobookOptions, from_json};
+use crate::{
+    GenerationId, Result,
+    audio::Boundary,
+    domain::Step,
+    engine::{Asset, StepContext},
+    provider::{Request, SpeechRequest},
+    recipe::StepOutput,
+};
+
+/// What a `speak` step has to say.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SpeakInput {
+    pub(super) text: String,
+    /// Byte ranges in `text`.
+    pub(super) sentences: Vec<(usize, usize)>,
+    /// What comes after it: how long to pause.
+    pub(super) ends: Boundary,
+    pub(super) language: Option<String>,
+}
+
+/// What it made.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SpeakOutput {
+    pub(super) generation: GenerationId,
+    pub(super) speech_ms: u64,
+}
+
+pub(super) async fn execute(
+    step: &Step,
+    options: &AudiobookOptions,
+    context: &StepContext,
+) -> Result<StepOutput> {
+    let input: SpeakInput = from_json(&step.input)?;
+    let mut speech = SpeechRequest::new(input.text);
+    speech.voice = options.voice.clone();
+    speech.language = input.language;
+    speech.style = options.style.clone();
+    speech.speed = options.speed;
+    speech.sentences = input.sentences;
+    let request = Request::new(speech).model(options.model.clone());
+    let made = context.generate(&options.provider, &request).await?;
+    let Asset::Speech { duration_ms, .. } = made.asset else {
+        return Err(super::super::wrong_kind(&options.provider, "speech"));
+    };
+    StepOutput::new(SpeakOutput { generation: made.id, speech_ms: duration_ms })
+}
