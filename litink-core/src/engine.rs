@@ -1,14 +1,14 @@
 //! The engine: books in, runs of recipes, workers that execute them, files out.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, RunId,
     cache::{Cache, MemoryCache},
     encoder::{AudioEncoder, AudioFormat, WavEncoder},
     events::{Events, MemoryEvents},
@@ -59,6 +59,9 @@ struct Inner {
     recipes: Vec<Arc<dyn Recipe>>,
     providers: RwLock<BTreeMap<String, Arc<dyn GenerationProvider>>>,
     calls: calls::Calls,
+    /// Why runs failed in this process, with the causes that rows cannot keep (an exception of
+    /// Python, say), until somebody asks.
+    failures: Mutex<HashMap<RunId, Error>>,
     options: EngineOptions,
 }
 
@@ -110,6 +113,7 @@ impl Engine {
                 recipes: vec![Arc::new(Audiobook)],
                 providers: RwLock::default(),
                 calls: calls::Calls::default(),
+                failures: Mutex::default(),
                 options: EngineOptions::default(),
             },
         }
@@ -158,7 +162,7 @@ impl Engine {
         self.inner
             .providers
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .insert(name, provider);
     }
 
@@ -182,7 +186,7 @@ impl Engine {
         self.inner
             .providers
             .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .values()
             .cloned()
             .collect()
@@ -216,6 +220,10 @@ impl Engine {
                 .with_code("unknown_recipe")
                 .with_context("recipes", names.join(", "))
         })
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Error>> {
+        self.inner.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step_kinds(&self) -> Vec<String> {

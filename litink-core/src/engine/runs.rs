@@ -1,5 +1,6 @@
 //! Runs: begun, looked at, stopped, gone on with.
 
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -204,10 +205,36 @@ impl Engine {
             })
             .await?;
         if run.state == RunState::Running {
+            self.failures().remove(&id);
             self.revive(&run).await?;
             self.tell(&run).await;
         }
         Ok(run)
+    }
+
+    /// Waits until a run is final.
+    ///
+    /// # Errors
+    /// What made the run fail: where that happened in this process, the very error with its cause
+    /// (a provider's own exception); else as it was stored. [`crate::ErrorKind::Cancelled`] where
+    /// it was stopped.
+    pub async fn wait(&self, actor: Actor, id: RunId) -> Result<Run> {
+        let mut watched = std::pin::pin!(self.watch(actor, id, 0));
+        while let Some(progress) = watched.next().await {
+            progress?;
+        }
+        let run = self.run(actor, id).await?;
+        match run.state {
+            RunState::Failed => Err(self.failure(&run)),
+            RunState::Cancelled => Err(Error::cancelled().with_context("run", id)),
+            RunState::Running | RunState::Completed => Ok(run),
+        }
+    }
+
+    fn failure(&self, run: &Run) -> Error {
+        let live = self.failures().remove(&run.id());
+        let stored = || run.error.as_ref().map(crate::domain::Failure::to_error);
+        live.or_else(stored).unwrap_or_else(|| Error::internal("the run failed"))
     }
 
     /// Changes a run's row if it is in a state for it, again when somebody else was quicker.

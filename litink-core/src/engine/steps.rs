@@ -271,6 +271,8 @@ impl Engine {
         }
         if self.apply_fenced(vec![give_up(&step, &error)]).await? {
             let failure = json!(Failure::from(&error));
+            let code = error.code().to_owned();
+            self.failures().insert(run.id(), error);
             let run = self
                 .transition(Actor::Worker, run.id(), |run| {
                     (run.state == RunState::Running).then(|| {
@@ -281,6 +283,7 @@ impl Engine {
                 })
                 .await?;
             self.tell(&run).await;
+            return Ok(Outcome::Discard { error: code });
         }
         Ok(Outcome::Discard { error: error.code().to_owned() })
     }

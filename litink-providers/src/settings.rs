@@ -1,0 +1,242 @@
+//! Where everything stands: one set of settings for the server, the command line and the bindings.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use litink_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+/// The settings of an engine on its backends.
+///
+/// They come from `litink.toml` and from `LITINK_*` variables, which win. An unknown key or
+/// variable is an error, so that a misspelt one is not silently ignored.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The folder of the embedded backends (`LITINK_DATA_DIR`). Default `litink-data` in the
+    /// current folder.
+    pub data_dir: PathBuf,
+    /// Keep everything in memory instead; it is gone with the process. Default no.
+    pub in_memory: bool,
+    /// The ffmpeg program (`LITINK_FFMPEG`). Default: the first on `PATH`.
+    pub ffmpeg: Option<PathBuf>,
+    /// How long a worker's jobs stay its own when it is not heard of, in seconds
+    /// (`LITINK_LEASE_S`). Default 15: a crash is noticed after that.
+    pub lease_s: f64,
+    /// Steps in flight at once in one worker (`LITINK_CONCURRENCY`). Default 256.
+    pub concurrency: u32,
+    /// A provider's call is given up after this, in seconds (`LITINK_CALL_TIMEOUT_S`). Default 600.
+    pub call_timeout_s: f64,
+    /// Executions of a step that may fail before its run does (`LITINK_MAX_ATTEMPTS`). Default 5.
+    pub max_attempts: u32,
+    /// The largest book file, in bytes (`LITINK_MAX_FILE_BYTES`). Default: the reader's own.
+    pub max_file_bytes: Option<u64>,
+    /// The server's settings.
+    pub server: ServerSettings,
+}
+
+/// The part of the settings that only the server reads.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServerSettings {
+    /// Where to listen (`LITINK_BIND`). Default `127.0.0.1:7878`, this machine only.
+    pub bind: String,
+    /// What callers must show as a bearer token (`LITINK_ACCESS_TOKEN`). Needed off loopback.
+    pub access_token: Option<Secret>,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text. Do not log it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: "litink-data".into(),
+            in_memory: false,
+            ffmpeg: None,
+            lease_s: 15.0,
+            concurrency: 256,
+            call_timeout_s: 600.0,
+            max_attempts: 5,
+            max_file_bytes: None,
+            server: ServerSettings::default(),
+        }
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { bind: "127.0.0.1:7878".into(), access_token: None }
+    }
+}
+
+impl Settings {
+    /// The defaults, with the embedded backends in this folder.
+    pub fn in_folder(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), ..Self::default() }
+    }
+
+    /// The defaults, with everything in memory.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { in_memory: true, ..Self::default() }
+    }
+
+    /// Reads a file (`litink.toml` in the current folder where none is named and it is there) and
+    /// the environment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] (code `bad_settings`), naming the key or variable.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let named = file.map(Path::to_path_buf);
+        let path = named.or_else(|| Some("litink.toml".into()).filter(|path: &PathBuf| path.exists()));
+        let text = match &path {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| Error::from(error).with_context("file", path.display()))?,
+            None => String::new(),
+        };
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        Self::parse(&text, variables).map_err(|error| match &path {
+            Some(path) => error.with_context("file", path.display()),
+            None => error,
+        })
+    }
+
+    /// The settings of a file's text and variables.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn parse(
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let mut settings: Self = toml::from_str(text).map_err(|error| {
+            // The message alone: the whole error shows the line, which may hold a secret.
+            bad(format!("the settings file does not fit: {}", error.message()))
+        })?;
+        for (name, value) in variables {
+            if let Some(key) = name.strip_prefix("LITINK_") {
+                settings.set(key, &name, value)?;
+            }
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn set(&mut self, key: &str, name: &str, value: String) -> Result<()> {
+        match key {
+            "DATA_DIR" => self.data_dir = value.into(),
+            "IN_MEMORY" => self.in_memory = number(name, &value)?,
+            "FFMPEG" => self.ffmpeg = Some(value.into()),
+            "LEASE_S" => self.lease_s = number(name, &value)?,
+            "CONCURRENCY" => self.concurrency = number(name, &value)?,
+            "CALL_TIMEOUT_S" => self.call_timeout_s = number(name, &value)?,
+            "MAX_ATTEMPTS" => self.max_attempts = number(name, &value)?,
+            "MAX_FILE_BYTES" => self.max_file_bytes = Some(number(name, &value)?),
+            "BIND" => self.server.bind = value,
+            "ACCESS_TOKEN" => self.server.access_token = Some(Secret(value)),
+            // For the tools and tests around litink, not for the engine.
+            "LOG" | "CONFIG" => {}
+            key if key.starts_with("REQUIRE_") || key.starts_with("TEST_") || key.starts_with("CASES_") => {}
+            _ => {
+                return Err(bad(format!(
+                    "there is no setting `{name}`; see `litink --help` for the names"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = |seconds: f64| seconds.is_finite() && seconds > 0.0 && seconds < 1e8;
+        if !positive(self.lease_s) || !positive(self.call_timeout_s) {
+            return Err(bad("`lease_s` and `call_timeout_s` are numbers of seconds above 0"));
+        }
+        if self.concurrency == 0 || self.max_attempts == 0 {
+            return Err(bad("`concurrency` and `max_attempts` are 1 at least"));
+        }
+        Ok(())
+    }
+
+    /// How long a lease lasts.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs_f64(self.lease_s)
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| bad(format!("the variable `{name}` does not hold what it should")))
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message).with_code("bad_settings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Settings> {
+        let owned = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::parse(text, owned.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn variables_win_over_the_file() {
+        let text = "data_dir = 'a'\nlease_s = 3\n[server]\nbind = '127.0.0.1:1'";
+        let settings = parse(text, &[("LITINK_DATA_DIR", "b"), ("HOME", "x")]).unwrap();
+        assert_eq!(settings.data_dir, PathBuf::from("b"));
+        assert_eq!(settings.lease(), Duration::from_secs(3));
+        assert_eq!(settings.server.bind, "127.0.0.1:1");
+    }
+
+    #[test]
+    fn what_is_misspelt_is_an_error() {
+        for (text, variables) in [
+            ("data_dri = 'a'", [].as_slice()),
+            ("lease_s = 0", &[]),
+            ("lease_s = 'x'", &[]),
+            ("", &[("LITINK_DATADIR", "b")]),
+            ("", &[("LITINK_CONCURRENCY", "many")]),
+            ("", &[("LITINK_CONCURRENCY", "0")]),
+        ] {
+            assert_eq!(parse(text, variables).unwrap_err().code(), "bad_settings", "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_shown_by_nothing() {
+        let settings = parse("", &[("LITINK_ACCESS_TOKEN", "canary")]).unwrap();
+        assert!(!format!("{settings:?}").contains("canary"));
+        let error = parse("[server]\naccess_token = 5 # canary", &[]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}
