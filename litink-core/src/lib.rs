@@ -1,13 +1,16 @@
-//! litink turns a book into media.
+//! litink turns a book into media: it reads the book, has it narrated, illustrated and filmed by
+//! providers, and packages the result, in durable runs that pay for nothing twice.
 
 mod actor;
 mod error;
+mod hash;
 mod id;
 
 pub mod domain;
 pub mod schema;
 
 pub mod cache;
+pub mod encoder;
 pub mod events;
 pub mod identity;
 pub mod provider;
@@ -15,8 +18,20 @@ pub mod queue;
 pub mod repository;
 pub mod storage;
 
+pub mod audio;
+pub mod ingest;
+pub mod subtitle;
+pub mod text;
+
+pub mod engine;
+pub mod recipe;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use actor::Actor;
 pub use error::{Charge, Error, ErrorKind, Result, ResultExt, Retry};
+pub use hash::content_hash;
 pub use id::{
     BookId, ChapterId, ExportId, GenerationId, JobId, LOCAL_USER, RunId, SessionId, StepId, UserId,
 };

@@ -1,10 +1,9 @@
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use super::{
@@ -186,7 +185,7 @@ impl Package<'_> {
         let format = self.input.format;
         let file_name = format!("{}.{format}", file_name(&self.book.title));
         let key = StorageKey::new(run.meta.owner, Area::Exports, run.id(), &file_name);
-        let content_hash = hash(path).await?;
+        let content_hash = crate::content_hash(path).await?;
         let body = ReaderStream::with_capacity(tokio::fs::File::open(path).await?, 256 * 1024);
         let options = PutOptions::media_type(format.media_type());
         let body = body.map_err(Error::from).boxed();
@@ -207,17 +206,6 @@ impl Package<'_> {
         let output = json!({ "export": export.id() });
         Ok(StepOutput { output, changes: vec![Change::insert(&export)?] })
     }
-}
-
-async fn hash(path: &Path) -> Result<String> {
-    let mut file = tokio::fs::File::open(path).await?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = BytesMut::with_capacity(256 * 1024);
-    while file.read_buf(&mut buffer).await? > 0 {
-        hasher.update(&buffer);
-        buffer.clear();
-    }
-    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// A title as a file's name, on every system: without separators and what shells and Windows trip

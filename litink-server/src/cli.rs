@@ -1,0 +1,156 @@
+//! The command line: one file a command.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{Parser, Subcommand};
+use litink_core::{Actor, Error, LOCAL_USER, Result, engine::Engine};
+use litink_providers::Settings;
+
+mod books;
+mod doctor;
+mod exit;
+mod import;
+mod interrupt;
+mod make;
+mod migrate;
+mod report;
+mod runs;
+mod serve;
+mod voices;
+mod work;
+
+/// On the command line one acts for the one owner of the embedded engine.
+const ACTOR: Actor = Actor::User(LOCAL_USER);
+
+/// Turn a book into an audiobook: read it, have it narrated, get one file with chapters and cover.
+#[derive(Debug, Parser)]
+#[command(name = "litink", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The settings file. Default: litink.toml in this folder, if it is there.
+    #[arg(long, global = true, value_name = "FILE", env = "LITINK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The folder where books, runs and finished work are kept. Default: litink-data.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  litink make moby-dick.epub                      an audiobook, with the offline draft voice
+  litink make book.epub --chapters 1-3 --out ~/Audiobooks
+  litink make book.txt --formats mp3,vtt --voice en-gb-f
+  litink voices                                   which voices there are
+  litink serve                                    a page and an API on http://127.0.0.1:7878
+  litink doctor                                   what is missing on this machine
+
+Settings come from litink.toml and from variables, which win over it:
+  LITINK_DATA_DIR LITINK_IN_MEMORY LITINK_FFMPEG LITINK_LEASE_S LITINK_CONCURRENCY
+  LITINK_CALL_TIMEOUT_S LITINK_MAX_ATTEMPTS LITINK_MAX_FILE_BYTES LITINK_BIND LITINK_ACCESS_TOKEN
+  LITINK_LOG (error, warn, info, debug; default warn)
+
+Exit codes:
+  0  done                       3  the book or an option cannot be used
+  1  a defect of litink         4  something on this machine is missing, full or not allowed
+  2  a misspelt command line    5  a provider failed
+  130  interrupted; the same command again goes on where it was";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an audiobook of a book: import, run and export in one go.
+    Make(make::Make),
+    /// Read a book and keep it, without making anything yet.
+    Import(import::Import),
+    /// List the books that were imported, or show one with its chapters.
+    Books(books::Books),
+    /// List runs; show, cancel or resume one.
+    Runs(runs::Runs),
+    /// List the voices of a provider.
+    Voices(voices::Voices),
+    /// Serve the API and a page, and work on the runs that are asked for.
+    Serve(serve::Serve),
+    /// Work on runs, without serving: as many of these as one likes.
+    Work(work::Work),
+    /// Check what is needed on this machine, and say what to do.
+    Doctor(doctor::Doctor),
+    /// Bring the database to this version's schema.
+    Migrate(migrate::Migrate),
+    /// Print the OpenAPI description of the HTTP API.
+    Openapi,
+}
+
+/// Runs a command to its end.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    init_log();
+    let json = matches!(&cli.command, Command::Make(make) if make.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&error.into(), json),
+    };
+    let done = runtime.block_on(dispatch(cli));
+    // What still runs on blocking threads (a program being waited for) must not hold the exit up.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    match done {
+        Ok(code) => code,
+        Err(error) => exit::report(&error, json),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    if matches!(cli.command, Command::Openapi) {
+        return print_openapi();
+    }
+    let mut settings = Settings::load(cli.config.as_deref())?;
+    if let Some(data) = cli.data {
+        settings.data_dir = data;
+    }
+    match cli.command {
+        Command::Make(command) => command.run(&settings).await,
+        Command::Import(command) => command.run(&settings).await,
+        Command::Books(command) => command.run(&settings).await,
+        Command::Runs(command) => command.run(&settings).await,
+        Command::Voices(command) => command.run(&settings).await,
+        Command::Serve(command) => command.run(&settings).await,
+        Command::Work(command) => command.run(&settings).await,
+        Command::Doctor(command) => command.run(&settings).await,
+        Command::Migrate(command) => command.run(&settings).await,
+        Command::Openapi => print_openapi(),
+    }
+}
+
+fn print_openapi() -> Result<ExitCode> {
+    let text = crate::openapi()
+        .to_pretty_json()
+        .map_err(|error| Error::internal("the description is JSON").with_source(error))?;
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(settings: &Settings) -> Result<Engine> {
+    litink_providers::open(settings)
+        .await
+        .map_err(|error| error.with_context("data", settings.data_dir.display()))
+}
+
+fn init_log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = std::env::var("LITINK_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let writer = Arc::new(std::io::stderr());
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).try_init();
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Error::internal("an answer is JSON").with_source(error))?;
+    println!("{text}");
+    Ok(())
+}
