@@ -1,2 +1,43 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, ...
+
+use std::process::ExitCode;
+
+mod bench;
+mod demo;
+mod lint;
+mod packages;
+mod shell;
+mod test;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo         set up what is missing, build, and make an audiobook of the book that ships here
+  test [PART]  run every test: rust, docs, python, node, browser, parity (default: all of them)
+  lint         formatting, clippy and the rules of the house, as CI runs them
+  bench        run the benchmarks and print one table
+
+demo and test install missing Debian packages when they run as root, and otherwise name them.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let done = match arguments.first().map(String::as_str) {
+        Some("demo") => demo::run(),
+        Some("test") => test::run(rest),
+        Some("lint") => lint::run(),
+        Some("bench") => bench::run(rest),
+        Some("help" | "--help" | "-h") | None => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("there is no command `{other}`\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

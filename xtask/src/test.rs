@@ -1,0 +1,241 @@
+//! `cargo xtask test`: every test, in every language.
+
+use std::{fs, path::Path, time::Instant};
+
+use crate::{
+    packages,
+    shell::{self, Result, TempDir, cargo, command, has, read, root, target},
+};
+
+type Part = (&'static str, fn() -> Result);
+
+const PARTS: &[Part] = &[
+    ("rust", rust),
+    ("docs", docs),
+    ("python", python),
+    ("node", node),
+    ("browser", browser),
+    ("parity", parity),
+];
+
+pub(crate) fn run(chosen: &[String]) -> Result {
+    let known = |name: &String| PARTS.iter().any(|(part, _)| part == name);
+    if let Some(unknown) = chosen.iter().find(|name| !known(name)) {
+        let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+        return Err(format!(
+            "there is no part `{unknown}`; there are {}",
+            names.join(", ")
+        ));
+    }
+    packages::ensure(&[packages::AUDIO, packages::TESTS])?;
+    let began = Instant::now();
+    for (name, part) in PARTS {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            let part_began = Instant::now();
+            part()?;
+            println!(
+                "[xtask] {name}: passed in {:.0} s",
+                part_began.elapsed().as_secs_f64()
+            );
+        }
+    }
+    println!(
+        "[xtask] everything passed in {:.0} s",
+        began.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// Programs are there, so a test that would skip for want of one fails instead.
+const REQUIRE: (&str, &str) = ("LITINK_REQUIRE_PROGRAMS", "1");
+
+fn rust() -> Result {
+    // Tests start this program; cargo does not build another package's program for them.
+    shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
+    let mut tests = cargo();
+    if has("cargo-nextest") {
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        tests.args([
+            "test",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--examples",
+        ]);
+    }
+    shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
+    shell::run(cargo().args(["test", "--workspace", "--doc"]))
+}
+
+fn docs() -> Result {
+    shell::run(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--lib"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// A virtual environment with the package built into it.
+fn python_environment(folder: &Path) -> Result<std::path::PathBuf> {
+    let venv = folder.join("venv");
+    let make = || shell::run(command("python3").args(["-m", "venv"]).arg(&venv));
+    if make().is_err() {
+        packages::install(&["python3-venv"])?;
+        make()?;
+    }
+    let python = venv.join("bin/python");
+    let requirements = root().join("bindings/python/requirements-test.txt");
+    shell::run(
+        command(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+            ])
+            .arg(requirements),
+    )?;
+    shell::run(
+        command(venv.join("bin/maturin"))
+            .args(["develop", "--quiet"])
+            .current_dir(root().join("bindings/python"))
+            .env("VIRTUAL_ENV", &venv),
+    )?;
+    Ok(python)
+}
+
+fn python() -> Result {
+    let folder = TempDir::new("python")?;
+    let python = python_environment(folder.path())?;
+    let here = root().join("bindings/python");
+    shell::run(
+        command(&python)
+            .args(["-m", "pytest", "-q", "tests"])
+            .current_dir(&here),
+    )?;
+    shell::run(
+        command(&python)
+            .args([
+                "-m",
+                "mypy",
+                "--strict",
+                "python/litink",
+                "../../examples/python",
+            ])
+            .current_dir(&here),
+    )
+}
+
+fn node_install() -> Result {
+    let here = root().join("bindings/node");
+    shell::run(
+        command("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(&here),
+    )?;
+    shell::run(
+        command("npm")
+            .args(["run", "build:debug"])
+            .current_dir(&here),
+    )
+}
+
+fn node() -> Result {
+    node_install()?;
+    let here = root().join("bindings/node");
+    shell::run(command("npm").args(["run", "typecheck"]).current_dir(&here))?;
+    shell::run(command("npm").args(["test"]).current_dir(&here))
+}
+
+fn browser() -> Result {
+    let here = root().join("tests/browser");
+    shell::run(cargo().args(["build", "--package", "litink-server"]))?;
+    shell::run(
+        command("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(&here),
+    )?;
+    shell::run(
+        command("npm")
+            .arg("test")
+            .current_dir(&here)
+            .env("LITINK_TEST_PROGRAM", target().join("debug/litink")),
+    )
+}
+
+/// The same cases in every language and over HTTP give the same ids, plans and bytes.
+fn parity() -> Result {
+    let folder = TempDir::new("parity")?;
+    let python = python_environment(folder.path())?;
+    node_install()?;
+    let printed = |command: &mut std::process::Command| {
+        let text = read(command.env("LITINK_CASES_PRINT", "1"))?;
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("{\"") && line.contains("\"book_id\""))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        Ok::<_, String>(lines)
+    };
+    let cases = fs::read_dir(root().join("tests/cases"))
+        .map_err(|error| format!("tests/cases: {error}"))?
+        .count();
+    let by = |runner: &str| {
+        let mut rust = cargo();
+        rust.args([
+            "run",
+            "--quiet",
+            "--package",
+            "litink-tests",
+            "--bin",
+            "cases",
+            "--",
+            runner,
+        ]);
+        rust.env("LITINK_TEST_PROGRAM", target().join("debug/litink"));
+        rust
+    };
+    let runners = [
+        ("rust", printed(&mut by("rust"))?),
+        ("http", printed(&mut by("http"))?),
+        (
+            "python",
+            printed(
+                command(&python)
+                    .args(["-m", "pytest", "-q", "-s", "tests/test_cases.py"])
+                    .current_dir(root().join("bindings/python")),
+            )?,
+        ),
+        (
+            "node",
+            printed(
+                command("node")
+                    .args(["test/cases.mjs"])
+                    .current_dir(root().join("bindings/node")),
+            )?,
+        ),
+    ];
+    let (_, expected) = &runners[0];
+    if expected.len() != cases {
+        return Err(format!(
+            "{cases} cases, but {} were run in Rust",
+            expected.len()
+        ));
+    }
+    for (name, lines) in &runners {
+        if lines != expected {
+            return Err(format!(
+                "{name} differs from rust:\n{}\n---\n{}",
+                lines.join("\n"),
+                expected.join("\n")
+            ));
+        }
+    }
+    println!("[xtask] {cases} cases are the same in Rust, over HTTP, in Python and in Node");
+    Ok(())
+}
