@@ -1,5 +1,6 @@
 //! litink turns a book into media.
 
+pub mod audio;
 pub mod domain;
 mod error;
 
