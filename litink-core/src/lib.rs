@@ -6,6 +6,7 @@ mod error;
 mod hash;
 mod id;
 
+pub mod audio;
 pub mod domain;
 pub mod schema;
 
