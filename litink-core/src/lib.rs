@@ -6,7 +6,6 @@ mod error;
 mod hash;
 mod id;
 
-pub mod audio;
 pub mod domain;
 pub mod schema;
 
@@ -21,7 +20,6 @@ pub mod storage;
 
 pub mod audio;
 pub mod ingest;
-pub mod subtitle;
 pub mod text;
 
 pub mod engine;

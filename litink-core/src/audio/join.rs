@@ -2,11 +2,14 @@
 
 use std::{ops::Range, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Loudness, LoudnessTarget, Pcm, loudness, samples_in, trim};
 use crate::{Error, Result};
 
 /// What comes after a part, which decides the pause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Boundary {
     /// The next sentence of the same paragraph.
     #[default]

@@ -420,7 +420,7 @@ impl Call<'_> {
     async fn store_audio(&self, row: &Generation, media: Media) -> Result<(StoredMedia, u64)> {
         let (bytes, media_type) = gather(media, MAX_AUDIO_BYTES).await?;
         let (looked_at, hint) = (bytes.clone(), media_type.clone());
-        let duration = tokio::task::spawn_blocking(move || audio::probe(&looked_at, Some(&hint)))
+        let probe = tokio::task::spawn_blocking(move || audio::probe(&looked_at, &hint))
             .await
             .map_err(|error| {
                 Error::new(ErrorKind::Provider, "the audio cannot be decoded")
@@ -428,10 +428,11 @@ impl Call<'_> {
                     .with_source(error)
             })?
             // The money is gone, but another try may give sound audio.
+            .and_then(audible)
             .map_err(|error| error.with_retry(Retry::Backoff).with_charge(Charge::Yes))?;
-        let name = format!("speech.{}", audio::extension(&media_type));
+        let name = format!("audio.{}", audio_extension(&media_type));
         let stored = self.put(row, Area::Audio, &name, bytes, media_type).await?;
-        Ok((stored, duration.as_millis() as u64))
+        Ok((stored, probe.duration().as_millis() as u64))
     }
 
     async fn store_video(&self, row: &Generation, media: Media) -> Result<StoredMedia> {
@@ -520,6 +521,22 @@ fn honest(marks: Vec<SpeechMark>, duration_ms: u64) -> Vec<SpeechMark> {
         ordered && mark.end_ms <= duration_ms + 1
     });
     if sound { marks } else { Vec::new() }
+}
+
+fn audible(probe: audio::Probe) -> Result<audio::Probe> {
+    if !probe.is_silent() {
+        return Ok(probe);
+    }
+    Err(Error::new(ErrorKind::Provider, "the provider sent silence").with_code("silent_audio"))
+}
+
+fn audio_extension(media_type: &str) -> &'static str {
+    match media_type {
+        "audio/mpeg" | "audio/mp3" => "mp3",
+        "audio/flac" | "audio/x-flac" => "flac",
+        "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "wav",
+        _ => "bin",
+    }
 }
 
 async fn gather(media: Media, max_bytes: u64) -> Result<(Bytes, String)> {

@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,13 +8,12 @@ use super::{
 };
 use crate::{
     Actor, Error, ErrorKind, Result,
-    audio::{self, Joiner, Pcm},
+    audio::{self, Joiner, JoinOptions, PartSpan, Pcm, SampleSpan, subtitle::Cue},
     domain::Step,
     engine::{Asset, StepContext},
     provider::SpeechMark,
     recipe::StepOutput,
     storage::{Area, StorageExt, StorageKey},
-    subtitle::Cue,
 };
 
 /// What a `chapter` step joins.
@@ -62,7 +59,7 @@ pub(super) async fn execute(step: &Step, context: &StepContext) -> Result<StepOu
     let (samples_key, cues_key) = (key("s16le"), key("cues.json"));
     let storage = context.engine().storage();
     let cues = Bytes::from(to_json(&joined.cues)?.to_string());
-    storage.put_bytes(Actor::Worker, &samples_key, bytes(&joined.pcm), "audio/L16").await?;
+    storage.put_bytes(Actor::Worker, &samples_key, joined.pcm.to_le_bytes(), "audio/L16").await?;
     storage.put_bytes(Actor::Worker, &cues_key, cues, "application/json").await?;
     StepOutput::new(ChapterOutput {
         title: input.title,
@@ -87,7 +84,7 @@ async fn parts(input: &ChapterInput, context: &StepContext) -> Result<Vec<Part>>
         let storage = context.engine().storage();
         let bytes = storage.get_bytes(Actor::Worker, &audio.key, MAX_PART_BYTES).await?;
         let decoded = tokio::task::spawn_blocking(move || {
-            audio::decode(&bytes, Some(&audio.media_type))
+            audio::decode(&bytes, &audio.media_type)
         });
         let pcm = decoded
             .await
@@ -103,62 +100,43 @@ struct Joined {
 }
 
 fn join(parts: Vec<Part>) -> Result<Joined> {
-    let mut joiner = Joiner::default();
+    let mut joiner = Joiner::new(JoinOptions::default());
     let mut spoken = Vec::with_capacity(parts.len());
     for Part { input, pcm, marks } in parts {
-        joiner.push(pcm, input.ends)?;
-        spoken.push((input, marks));
+        let marks_ms = marks.iter().map(|mark| (mark.start_ms, mark.end_ms)).collect();
+        joiner.push(audio::Part { pcm, after: input.ends, marks_ms })?;
+        spoken.push(input);
     }
     let joined = joiner.finish()?;
-    let mut cues = Vec::new();
-    for ((input, marks), span) in spoken.iter().zip(&joined.spans) {
-        cues.extend(cues_of(input, marks, span, joined.pcm.sample_rate));
-    }
-    Ok(Joined { pcm: joined.pcm, cues })
+    let rate = joined.pcm.sample_rate;
+    let cues = spoken.iter().zip(&joined.parts).flat_map(|(input, part)| cues_of(input, part, rate));
+    Ok(Joined { cues: cues.collect(), pcm: joined.pcm })
 }
 
-/// One cue a sentence: by the provider's marks where it gave them, else in proportion to the
-/// characters within the measured part.
-fn cues_of(
-    input: &SpeakInput,
-    marks: &[SpeechMark],
-    span: &audio::PartSpan,
-    sample_rate: u32,
-) -> Vec<Cue> {
-    let by_marks = marks.len() == input.sentences.len();
-    let total: usize = input.text.chars().count().max(1);
-    input
-        .sentences
-        .iter()
-        .enumerate()
-        .filter_map(|(i, &(start, end))| {
-            let text = input.text.get(start..end)?.split_whitespace().collect::<Vec<_>>().join(" ");
-            let (from, to) = if by_marks {
-                (span.at_ms(marks[i].start_ms, sample_rate), span.at_ms(marks[i].end_ms, sample_rate))
-            } else {
-                let share = |byte: usize| {
-                    let before = input.text.get(..byte).map_or(0, |text| text.chars().count());
-                    span.at_share(before as f64 / total as f64)
-                };
-                (share(start), share(end))
-            };
-            (!text.is_empty() && from < to).then(|| Cue {
-                start: time(from, sample_rate),
-                end: time(to, sample_rate),
-                text,
-            })
+/// One cue a sentence: by the provider's marks where it gave one for each, else in proportion to
+/// the characters within the measured part.
+fn cues_of(input: &SpeakInput, part: &PartSpan, sample_rate: u32) -> Vec<Cue> {
+    let by_marks = part.marks.len() == input.sentences.len();
+    let spans = input.sentences.iter().enumerate().map(|(i, &(start, end))| {
+        let span = if by_marks { part.marks[i] } else { share(input, part, start, end) };
+        (input.text.get(start..end).unwrap_or_default(), span)
+    });
+    spans
+        .map(|(text, span)| Cue {
+            start: audio::duration_of(span.start, sample_rate),
+            end: audio::duration_of(span.end, sample_rate),
+            text: text.split_whitespace().collect::<Vec<_>>().join(" "),
         })
+        .filter(|cue| !cue.text.is_empty() && cue.start < cue.end)
         .collect()
 }
 
-pub(super) fn time(samples: u64, sample_rate: u32) -> Duration {
-    Duration::from_nanos(samples.saturating_mul(1_000_000_000) / u64::from(sample_rate.max(1)))
-}
-
-fn bytes(pcm: &Pcm) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(pcm.samples.len() * 2);
-    for sample in &pcm.samples {
-        bytes.put_i16_le(*sample);
-    }
-    bytes.freeze()
+/// The stretch of a part that these bytes of its text take up.
+fn share(input: &SpeakInput, part: &PartSpan, start: usize, end: usize) -> SampleSpan {
+    let total = input.text.chars().count().max(1) as u64;
+    let at = |byte: usize| {
+        let before = input.text.get(..byte).map_or(0, |text| text.chars().count()) as u64;
+        part.start + (part.end - part.start) * before / total
+    };
+    SampleSpan { start: at(start), end: at(end) }
 }

@@ -8,19 +8,19 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     AudiobookOptions, OutputFormat,
-    chapter::{ChapterOutput, time},
+    chapter::ChapterOutput,
     cover::CoverOutput,
     from_json,
 };
 use crate::{
     Actor, Error, ErrorKind, Result,
+    audio::{duration_of, subtitle::{self, Cue, Layout}},
     domain::{Book, Export, Meta, Step},
     encoder::{AudioFormat, AudiobookTags, ChapterMark, CoverArt, EncodeRequest},
     engine::StepContext,
     recipe::StepOutput,
     repository::Change,
     storage::{Area, PutOptions, StorageExt, StorageKey},
-    subtitle::{self, Cue},
 };
 
 /// What a `package` step makes a file of.
@@ -165,7 +165,7 @@ impl Package<'_> {
             let of_chapter: Vec<Cue> = serde_json::from_slice(&bytes).map_err(|error| {
                 Error::new(ErrorKind::Corrupt, "stored cues cannot be read").with_source(error)
             })?;
-            let start = time(offset, chapter.sample_rate);
+            let start = duration_of(offset, chapter.sample_rate);
             cues.extend(of_chapter.into_iter().map(|cue| Cue {
                 start: cue.start + start,
                 end: cue.end + start,
@@ -173,6 +173,7 @@ impl Package<'_> {
             }));
             offset += chapter.samples;
         }
+        let cues = subtitle::lay_out(&cues, Layout::default());
         let text = match self.input.format {
             OutputFormat::Srt => subtitle::to_srt(&cues),
             _ => subtitle::to_vtt(&cues),
@@ -190,7 +191,7 @@ impl Package<'_> {
         let options = PutOptions::media_type(format.media_type());
         let body = body.map_err(Error::from).boxed();
         let stored = self.context.engine().storage().put(Actor::Worker, &key, body, &options).await?;
-        let duration = time(self.total_samples(), self.sample_rate()?);
+        let duration = duration_of(self.total_samples(), self.sample_rate()?);
         let export = Export {
             meta: Meta::new(Export::id_of(run.id(), &file_name), run.meta.owner),
             run_id: run.id(),
