@@ -7,7 +7,7 @@ use std::{fmt::Write, time::Duration};
 pub use layout::{Layout, lay_out};
 
 /// Text and when it is spoken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cue {
     /// When it begins, from the beginning of the audio.
     pub start: Duration,
