@@ -5,7 +5,9 @@ mod error;
 mod id;
 
 pub mod domain;
+pub mod ingest;
 pub mod schema;
+pub mod text;
 
 pub mod cache;
 pub mod events;
