@@ -7,7 +7,9 @@ mod hash;
 mod id;
 
 pub mod domain;
+pub mod ingest;
 pub mod schema;
+pub mod text;
 
 pub mod cache;
 pub mod encoder;

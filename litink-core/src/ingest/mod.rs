@@ -1,0 +1,152 @@
+//! Reading books: a file in, chapters of blocks out.
+//!
+//! ```
+//! use litink_core::ingest::{self, Limits};
+//!
+//! let text = "CHAPTER I\n\nThe lamp was out.\n\nCHAPTER II\n\nIt was lit again.\n";
+//! let book = ingest::read(Some("lamp.txt"), std::io::Cursor::new(text), &Limits::default())?;
+//! assert_eq!(book.chapters.len(), 2);
+//! assert_eq!(book.chapters[1].blocks[0].text, "It was lit again.");
+//! # Ok::<(), litink_core::Error>(())
+//! ```
+//!
+//! [`read`] is synchronous and opens nothing itself: it is for a blocking thread. What a file is
+//! is decided by its content. A further format is a folder beside `epub` and `plain` and one arm
+//! in [`read`].
+
+mod archive;
+mod book;
+mod detect;
+mod encoding;
+mod epub;
+mod html;
+mod language;
+mod limits;
+mod markup;
+mod ornament;
+mod outline;
+mod path;
+mod plain;
+mod titles;
+
+use std::io::{Read, Seek, SeekFrom};
+
+pub use book::{Cover, ParsedBook, ParsedChapter, Warning};
+pub use detect::Format;
+pub use limits::Limits;
+
+use self::{archive::Archive, book::Warnings, limits::exceeded};
+use crate::{Error, Result, ResultExt};
+
+/// A seekable source as one object.
+trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// Reads a book.
+///
+/// `name` is the file's name, of which only the ending is looked at, and only to warn
+/// (`extension_mismatch`) or to word an error. Memory stays within [`Limits::memory_bound`].
+///
+/// # Errors
+///
+/// | kind | codes |
+/// |---|---|
+/// | `InvalidInput` | `empty_file`, `not_text`, `corrupt_archive`, `password_required`, `drm_protected`, `not_an_epub`, `missing_package`, `malformed_package`, `empty_book` |
+/// | `Unsupported` | `unsupported_format` (with what was recognised) |
+/// | `LimitExceeded` | `file_too_large`, `text_too_large`, `too_many_blocks`, `archive_too_large`, `too_many_entries`, `compression_ratio` |
+/// | others | what the source's own reading failed with |
+///
+/// What can be got over is a [`Warning`] of the book: `extension_mismatch`, `encoding_guessed`,
+/// `gutenberg_frame_removed`, `chapter_unreadable`, `missing_resource`, `unsafe_path`,
+/// `missing_container`, `package_incomplete`, `cover_too_large`, `nesting_flattened`,
+/// `no_reflowable_text`, `more_warnings`.
+pub fn read<R: Read + Seek>(
+    name: Option<&str>,
+    mut source: R,
+    limits: &Limits,
+) -> Result<ParsedBook> {
+    read_source(name, &mut source, limits).operation("ingest.read")
+}
+
+fn read_source(
+    name: Option<&str>,
+    source: &mut dyn ReadSeek,
+    limits: &Limits,
+) -> Result<ParsedBook> {
+    let len = source.seek(SeekFrom::End(0))?;
+    if len == 0 {
+        return Err(Error::invalid(
+            "empty_file",
+            "the file is empty; upload it again",
+        ));
+    }
+    if len > limits.max_file_bytes {
+        return Err(exceeded(
+            "file_too_large",
+            "the file is larger than allowed; make it smaller, or raise max_file_bytes",
+            limits.max_file_bytes,
+        ));
+    }
+    source.rewind()?;
+    let mut head = Vec::new();
+    Read::take(&mut *source, detect::HEAD_BYTES as u64).read_to_end(&mut head)?;
+    source.rewind()?;
+
+    let promised = name.and_then(Format::from_name);
+    let mut warnings = Warnings::default();
+    let mut book = match detect::sniff(&head) {
+        Some(Format::Zip) => {
+            let mut archive = Archive::open(source, len, limits, &mut warnings)?;
+            read_archive(&mut archive, promised, limits, &mut warnings)?
+        }
+        Some(Format::Text) => plain::read(source, len, limits, &mut warnings)?,
+        Some(other) => return Err(archive::unsupported(other.as_str())),
+        None if promised == Some(Format::Text) => return Err(plain::not_text()),
+        None => return Err(archive::unsupported("unknown")),
+    };
+    if let Some(promised) = promised.filter(|promised| *promised != book.format) {
+        warnings.push(
+            "extension_mismatch",
+            format!(
+                "the file is named as {} but is {}, and was read as that",
+                promised.as_str(),
+                book.format.as_str()
+            ),
+        );
+    }
+    book.language = book.language.as_deref().and_then(language::normalize);
+    if book.language.is_none() {
+        book.language = language::recognize(&book.chapters);
+    }
+    book.warnings = warnings.into_vec();
+    Ok(book)
+}
+
+/// What a zip archive holds is for its entries to say.
+fn read_archive(
+    archive: &mut Archive<'_>,
+    promised: Option<Format>,
+    limits: &Limits,
+    warnings: &mut Warnings,
+) -> Result<ParsedBook> {
+    let is_epub = archive.contains("META-INF/container.xml")
+        || archive.paths().iter().any(|path| path.ends_with(".opf"));
+    if is_epub {
+        return epub::read(archive, limits, warnings);
+    }
+    if archive.contains("word/document.xml") {
+        return Err(archive::unsupported(Format::Docx.as_str()));
+    }
+    let media_type = archive.read("mimetype", 1024).unwrap_or_default();
+    if media_type.starts_with(b"application/vnd.oasis.opendocument") {
+        return Err(archive::unsupported(Format::Odt.as_str()));
+    }
+    if promised == Some(Format::Epub) || media_type.starts_with(b"application/epub+zip") {
+        return Err(Error::invalid(
+            "not_an_epub",
+            "the archive has no META-INF/container.xml and no package (.opf), so it is no EPUB; \
+             make it again from its source",
+        ));
+    }
+    Err(archive::unsupported(Format::Zip.as_str()))
+}

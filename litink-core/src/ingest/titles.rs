@@ -1,0 +1,761 @@
+//! What a title says: a chapter's number, a part's, or that it is a preface.
+
+/// Where a heading stands among the divisions of a book, outermost first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    Volume,
+    Book,
+    Part,
+    Act,
+    Chapter,
+}
+
+/// A title that numbers its division.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered<'a> {
+    pub(crate) rank: Rank,
+    pub(crate) number: u32,
+    /// What follows the number and its punctuation.
+    pub(crate) rest: &'a str,
+    /// Something (`.`, `:`, a dash) stands between the number and the rest.
+    pub(crate) separated: bool,
+    /// There is no word such as "chapter", only a number.
+    pub(crate) bare: bool,
+}
+
+/// What a title says the text is to the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Front matter wherever it stands.
+    Front,
+    /// Back matter wherever it stands.
+    Back,
+    /// Front or back matter, by where it stands.
+    Either,
+    /// An introduction: front matter before numbered chapters, else a chapter.
+    Introduction,
+    /// A prologue, an epilogue: part of the work, without a number.
+    Story,
+}
+
+/// Words that name a division, in the languages of most books.
+const DIVISIONS: &[(Rank, &[&str])] = &[
+    (
+        Rank::Chapter,
+        &[
+            "chapter",
+            "chap",
+            "letter",
+            "stave",
+            "canto",
+            "scene",
+            "kapitel",
+            "chapitre",
+            "capítulo",
+            "capitulo",
+            "capitolo",
+            "capítol",
+            "hoofdstuk",
+            "rozdział",
+            "rozdzial",
+            "kapitola",
+            "глава",
+            "розділ",
+            "kapittel",
+            "luku",
+            "fejezet",
+            "bölüm",
+            "capitolul",
+            "κεφάλαιο",
+            "פרק",
+            "الفصل",
+            "szene",
+            "scène",
+            "lettre",
+            "brief",
+            "carta",
+            "lettera",
+            "письмо",
+            "явление",
+        ],
+    ),
+    (
+        Rank::Act,
+        &[
+            "act",
+            "akt",
+            "acte",
+            "acto",
+            "atto",
+            "ato",
+            "aufzug",
+            "действие",
+            "movement",
+            "tablet",
+        ],
+    ),
+    (
+        Rank::Part,
+        &[
+            "part",
+            "teil",
+            "partie",
+            "parte",
+            "part",
+            "deel",
+            "del",
+            "część",
+            "часть",
+            "частина",
+            "section",
+            "díl",
+        ],
+    ),
+    (
+        Rank::Book,
+        &[
+            "book",
+            "buch",
+            "livre",
+            "libro",
+            "livro",
+            "llibre",
+            "boek",
+            "bok",
+            "книга",
+            "księga",
+            "kniha",
+        ],
+    ),
+    (
+        Rank::Volume,
+        &[
+            "volume", "vol", "band", "tome", "tomo", "volum", "том", "tom",
+        ],
+    ),
+];
+
+/// CJK: `第三章`, `第十二回`, `第一部`, `제1장`.
+const CJK_DIVISIONS: &[(Rank, &[char])] = &[
+    (
+        Rank::Chapter,
+        &['章', '回', '話', '话', '节', '節', '장', '화'],
+    ),
+    (Rank::Part, &['部', '篇', '编', '編', '부']),
+    (Rank::Volume, &['卷', '巻', '권']),
+];
+
+/// Reads the number off a title; `None` when it has none, or only that of a section (`1.2`).
+pub(crate) fn numbered(title: &str) -> Option<Numbered<'_>> {
+    let title = title.trim();
+    let title = strip_article(title);
+    cjk(title)
+        .or_else(|| division_then_number(title))
+        .or_else(|| ordinal_then_division(title))
+        .or_else(|| bare_number(title))
+}
+
+fn strip_article(title: &str) -> &str {
+    let article = title.get(..4).filter(|a| a.eq_ignore_ascii_case("the "));
+    article.map_or(title, |_| title[4..].trim_start())
+}
+
+fn division(word: &str) -> Option<Rank> {
+    let word = word.trim_end_matches(['.', ':', ',']).to_lowercase();
+    let found = DIVISIONS
+        .iter()
+        .find(|(_, words)| words.contains(&word.as_str()));
+    found.map(|(rank, _)| *rank)
+}
+
+/// The first word and what follows it.
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// Punctuation that may follow a number.
+const AFTER_NUMBER: [char; 10] = ['.', ':', ',', ';', ')', ']', '-', '–', '—', '|'];
+
+/// Splits `III.—The Map` into its number, whether it is set off, and the rest.
+fn leading_number(text: &str) -> Option<(u32, bool, &str)> {
+    let text = text.trim_start_matches(['(', '[', ' ']);
+    let (word, _) = first_word(text);
+    // "twenty-one" is one number, "III-The" is a number and a title.
+    let whole = word.trim_end_matches(AFTER_NUMBER);
+    let cut = word.find(AFTER_NUMBER).unwrap_or(word.len());
+    let (number, len) = [whole, &word[..cut]]
+        .into_iter()
+        .find_map(|part| number(part).map(|n| (n, part.len())))?;
+    let after = &text[len..];
+    let rest = after.trim_start_matches(|c: char| AFTER_NUMBER.contains(&c) || c.is_whitespace());
+    let separated = after.trim_start().starts_with(AFTER_NUMBER);
+    // "1.2 Scope" numbers a section, not a chapter.
+    let is_section = after.starts_with('.') && after[1..].starts_with(|c: char| c.is_ascii_digit());
+    (!is_section).then_some((number, separated, rest))
+}
+
+fn division_then_number(title: &str) -> Option<Numbered<'_>> {
+    let (word, rest) = first_word(title);
+    let rank = division(word)?;
+    let (number, separated, rest) = leading_number(rest)?;
+    Some(Numbered {
+        rank,
+        number,
+        rest,
+        separated,
+        bare: false,
+    })
+}
+
+/// `FIRST PART`, `Erstes Kapitel`, `Première partie`.
+fn ordinal_then_division(title: &str) -> Option<Numbered<'_>> {
+    let (word, after) = first_word(title);
+    let number = number(word.trim_end_matches('.'))?;
+    let (noun, after) = first_word(after);
+    let rank = division(noun)?;
+    Some(Numbered {
+        rank,
+        number,
+        rest: after.trim_start_matches(|c: char| AFTER_NUMBER.contains(&c) || c.is_whitespace()),
+        separated: noun.ends_with(AFTER_NUMBER) || after.trim_start().starts_with(AFTER_NUMBER),
+        bare: false,
+    })
+}
+
+fn bare_number(title: &str) -> Option<Numbered<'_>> {
+    let (number, separated, rest) = leading_number(title)?;
+    let digits = title.starts_with(|c: char| c.is_ascii_digit());
+    // "I am" and "One day" number nothing; "3 The Map" does, "3 men" hardly.
+    let counts = rest.is_empty()
+        || separated && rest.starts_with(|c: char| !c.is_lowercase())
+        || digits && number < 200 && rest.starts_with(char::is_uppercase);
+    counts.then_some(Numbered {
+        rank: Rank::Chapter,
+        number,
+        rest,
+        separated,
+        bare: true,
+    })
+}
+
+fn cjk(title: &str) -> Option<Numbered<'_>> {
+    let after = title.strip_prefix(['第', '제'])?.trim_start();
+    let end = after.find(|c| CJK_DIVISIONS.iter().any(|(_, chars)| chars.contains(&c)))?;
+    let mark = after[end..].chars().next()?;
+    let (rank, _) = CJK_DIVISIONS
+        .iter()
+        .find(|(_, chars)| chars.contains(&mark))?;
+    Some(Numbered {
+        rank: *rank,
+        number: number(after[..end].trim())?,
+        rest: after[end + mark.len_utf8()..].trim(),
+        separated: true,
+        bare: false,
+    })
+}
+
+/// A number in digits, Roman or Chinese numerals, or words.
+pub(crate) fn number(text: &str) -> Option<u32> {
+    if text.is_empty() || text.len() > 40 {
+        return None;
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok().filter(|n| *n < 10_000);
+    }
+    roman(text)
+        .or_else(|| chinese(text))
+        .or_else(|| spelled(&text.to_lowercase()))
+}
+
+/// Canonical Roman numerals, all in one case.
+fn roman(text: &str) -> Option<u32> {
+    const VALUES: [(&str, u32); 13] = [
+        ("M", 1000),
+        ("CM", 900),
+        ("D", 500),
+        ("CD", 400),
+        ("C", 100),
+        ("XC", 90),
+        ("L", 50),
+        ("XL", 40),
+        ("X", 10),
+        ("IX", 9),
+        ("V", 5),
+        ("IV", 4),
+        ("I", 1),
+    ];
+    let upper = text.to_ascii_uppercase();
+    if upper != text && text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let (mut rest, mut value, mut written) = (upper.as_str(), 0, String::new());
+    for (numeral, n) in VALUES {
+        while let Some(after) = rest.strip_prefix(numeral) {
+            (rest, value) = (after, value + n);
+            written.push_str(numeral);
+            if value > 4000 {
+                return None;
+            }
+        }
+    }
+    (rest.is_empty() && value > 0 && to_roman(value) == upper).then_some(value)
+}
+
+fn to_roman(mut value: u32) -> String {
+    let mut out = String::new();
+    for (n, numeral) in [
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
+    ] {
+        while value >= n {
+            out.push_str(numeral);
+            value -= n;
+        }
+    }
+    out
+}
+
+fn chinese(text: &str) -> Option<u32> {
+    let (mut total, mut digit) = (0_u32, None);
+    for c in text.chars() {
+        let unit = match c {
+            '十' => 10,
+            '百' => 100,
+            '千' => 1000,
+            _ => {
+                let value = "〇一二三四五六七八九".chars().position(|d| d == c);
+                let value = value.or_else(|| c.to_digit(10).map(|d| d as usize));
+                let value = u32::try_from(if c == '零' { 0 } else { value? }).ok()?;
+                digit = Some(digit.unwrap_or(0) * 10 + value);
+                continue;
+            }
+        };
+        total += digit.take().unwrap_or(1) * unit;
+    }
+    let number = total + digit.unwrap_or(0);
+    (number > 0 && number < 10_000).then_some(number)
+}
+
+const ONES: &[&str] = &[
+    "one first eins erste erster erstes un une premier première premiero primero primera uno primo \
+     prima um primeiro primeira первая первый один eerste",
+    "two second zwei zweite zweiter zweites deux deuxième second seconde segundo segunda due \
+     secondo seconda dois вторая второй два tweede",
+    "three third drei dritte dritter drittes trois troisième tercero tercera tres tre terzo terza \
+     três terceiro terceira третья третий три derde",
+    "four fourth vier vierte vierter viertes quatre quatrième cuarto cuarta cuatro quattro quarto \
+     quarta quatro четвертая четвёртая четвертый четыре vierde",
+    "five fifth fünf fünfte fünfter fünftes cinq cinquième quinto quinta cinco cinque пятая пятый \
+     пять vijfde",
+    "six sixth sechs sechste sechster sechstes sixième sexto sexta seis sei sesto sesta шестая \
+     шестой шесть zesde",
+    "seven seventh sieben siebte siebter siebtes siebentes sept septième séptimo séptima siete \
+     sette settimo sétimo sete седьмая седьмой семь zevende",
+    "eight eighth acht achte achter achtes huit huitième octavo octava ocho otto ottavo oitavo \
+     oito восьмая восьмой восемь achtste",
+    "nine ninth neun neunte neunter neuntes neuf neuvième noveno novena nueve nove nono девятая \
+     девятый девять negende",
+    "ten tenth zehn zehnte zehnter zehntes dix dixième décimo décima diez dieci decimo dez десятая \
+     десятый десять tiende",
+    "eleven eleventh elf elfte elftes onze onzième undécimo once undici одиннадцатая",
+    "twelve twelfth zwölf zwölfte zwölftes douze douzième duodécimo doce dodici doze двенадцатая",
+    "thirteen thirteenth dreizehn dreizehntes treize treizième trece tredici treze тринадцатая",
+    "fourteen fourteenth vierzehn vierzehntes quatorze catorce quattordici четырнадцатая",
+    "fifteen fifteenth fünfzehn fünfzehntes quinze quince quindici пятнадцатая",
+    "sixteen sixteenth sechzehn sechzehntes seize sedici шестнадцатая",
+    "seventeen seventeenth siebzehn siebzehntes семнадцатая",
+    "eighteen eighteenth achtzehn achtzehntes восемнадцатая",
+    "nineteen nineteenth neunzehn neunzehntes девятнадцатая",
+];
+
+const TENS: &[(&str, u32)] = &[
+    ("twenty", 20),
+    ("thirty", 30),
+    ("forty", 40),
+    ("fourty", 40),
+    ("fifty", 50),
+    ("sixty", 60),
+    ("seventy", 70),
+    ("eighty", 80),
+    ("ninety", 90),
+    ("hundred", 100),
+    ("twentieth", 20),
+    ("thirtieth", 30),
+    ("fortieth", 40),
+    ("fiftieth", 50),
+    ("sixtieth", 60),
+    ("seventieth", 70),
+    ("eightieth", 80),
+    ("ninetieth", 90),
+    ("hundredth", 100),
+    ("zwanzig", 20),
+    ("zwanzigstes", 20),
+    ("vingt", 20),
+    ("veinte", 20),
+    ("venti", 20),
+    ("двадцатая", 20),
+    ("двадцать", 20),
+];
+
+/// `twenty-one`, `Erstes`, `première`; the argument in lower case.
+fn spelled(text: &str) -> Option<u32> {
+    let one = |word: &str| {
+        let at = ONES
+            .iter()
+            .position(|words| words.split_whitespace().any(|w| w == word))?;
+        u32::try_from(at + 1).ok()
+    };
+    let ten = |word: &str| TENS.iter().find(|(name, _)| *name == word).map(|(_, n)| *n);
+    match text.split_once('-') {
+        None => one(text).or_else(|| ten(text)),
+        Some((tens, ones)) => Some(ten(tens)? + one(ones).filter(|n| *n < 10)?),
+    }
+}
+
+/// Titles that name their role; `true` when more words may follow ("Preface to the Third Edition").
+const ROLES: &[(Role, bool, &[&str])] = &[
+    (
+        Role::Front,
+        true,
+        &[
+            "preface",
+            "foreword",
+            "dedication",
+            "half title",
+            "halftitle",
+            "title page",
+            "titlepage",
+            "table of contents",
+            "list of illustrations",
+            "list of figures",
+            "list of tables",
+            "praise for",
+            "vorwort",
+            "widmung",
+            "inhaltsverzeichnis",
+            "préface",
+            "avant-propos",
+            "table des matières",
+            "prefacio",
+            "prefazione",
+            "prefácio",
+            "dedicatoria",
+            "предисловие",
+            "оглавление",
+            "содержание",
+            "przedmowa",
+            "voorwoord",
+            "inhoudsopgave",
+            "förord",
+            "forord",
+            "předmluva",
+            "frontispiece",
+        ],
+    ),
+    (
+        Role::Front,
+        false,
+        &[
+            "contents",
+            "epigraph",
+            "cover",
+            "inhalt",
+            "indice",
+            "índice",
+            "sommaire",
+            "sommario",
+            "目录",
+            "目次",
+            "目錄",
+            "前言",
+            "序",
+            "まえがき",
+            "はじめに",
+            "illustrations",
+            "frontmatter",
+        ],
+    ),
+    (
+        Role::Back,
+        true,
+        &[
+            "afterword",
+            "appendix",
+            "appendices",
+            "glossary",
+            "bibliography",
+            "endnotes",
+            "footnotes",
+            "colophon",
+            "uncopyright",
+            "the full project gutenberg",
+            "full project gutenberg",
+            "project gutenberg license",
+            "further reading",
+            "list of endnotes",
+            "works cited",
+            "reading group guide",
+            "discussion questions",
+            "transcriber",
+            "nachwort",
+            "anhang",
+            "glossar",
+            "literaturverzeichnis",
+            "postface",
+            "annexe",
+            "bibliographie",
+            "glossaire",
+            "apéndice",
+            "epílogo del autor",
+            "glosario",
+            "bibliografía",
+            "bibliografia",
+            "appendice",
+            "apêndice",
+            "приложение",
+            "послесловие",
+            "глоссарий",
+            "posłowie",
+            "nawoord",
+        ],
+    ),
+    (
+        Role::Back,
+        false,
+        &[
+            "notes",
+            "index",
+            "references",
+            "license",
+            "licence",
+            "the end",
+            "register",
+            "anmerkungen",
+            "примечания",
+            "附录",
+            "附錄",
+            "後記",
+            "后记",
+            "あとがき",
+            "索引",
+            "errata",
+        ],
+    ),
+    (
+        Role::Either,
+        true,
+        &[
+            "acknowledgment",
+            "acknowledgement",
+            "acknowledgments",
+            "acknowledgements",
+            "copyright",
+            "imprint",
+            "impressum",
+            "about the author",
+            "about the publisher",
+            "about this book",
+            "also by",
+            "by the same author",
+            "other books by",
+            "author's note",
+            "author’s note",
+            "translator's note",
+            "translator’s note",
+            "publisher's note",
+            "publisher’s note",
+            "note on the text",
+            "a note on",
+            "newsletter",
+            "danksagung",
+            "remerciements",
+            "agradecimientos",
+            "agradecimentos",
+            "ringraziamenti",
+            "credits",
+        ],
+    ),
+    (
+        Role::Either,
+        false,
+        &["legal notice", "license", "版权页", "奥付", "advertisement"],
+    ),
+    (
+        Role::Introduction,
+        true,
+        &[
+            "introduction",
+            "introductory",
+            "einleitung",
+            "einführung",
+            "introducción",
+            "introduzione",
+            "introdução",
+            "введение",
+            "wstęp",
+            "inleiding",
+            "inledning",
+        ],
+    ),
+    (
+        Role::Story,
+        true,
+        &[
+            "prologue",
+            "prolog",
+            "epilogue",
+            "epilog",
+            "interlude",
+            "intermezzo",
+            "prélude",
+            "prelude",
+            "postscript",
+            "conclusion",
+            "finale",
+            "prólogo",
+            "epílogo",
+            "prologo",
+            "epilogo",
+            "épilogue",
+            "пролог",
+            "эпилог",
+            "序章",
+            "終章",
+            "终章",
+            "楔子",
+            "尾声",
+            "coda",
+            "schluss",
+        ],
+    ),
+];
+
+/// What a title says the text is, by its words in the languages of most books.
+pub(crate) fn role(title: &str) -> Option<Role> {
+    let lower = title.trim().to_lowercase();
+    let title = lower.trim_matches(|c: char| !c.is_alphanumeric());
+    // A long title is a sentence that happens to start so.
+    let is_short = title.split_whitespace().count() <= 8;
+    let matches = |name: &str, more: bool| {
+        title.strip_prefix(name).is_some_and(|rest| {
+            let ends = rest.is_empty() || rest.starts_with(|c: char| !c.is_alphanumeric());
+            ends && (rest.is_empty() || more && is_short)
+        })
+    };
+    ROLES
+        .iter()
+        .find(|(_, more, names)| names.iter().any(|name| matches(name, *more)))
+        .map(|(role, ..)| *role)
+}
+
+/// A title for comparison: letters and digits only, in lower case.
+pub(crate) fn fold(title: &str) -> String {
+    let letters = title.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_many_shapes() {
+        let cases = [
+            ("12", 12),
+            ("XLIV", 44),
+            ("iv", 4),
+            ("twenty-one", 21),
+            ("Erstes", 1),
+            ("первая", 1),
+            ("三十二", 32),
+            ("十", 10),
+            ("ONE", 1),
+            ("thirtieth", 30),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(number(text), Some(expected), "{text}");
+        }
+        for text in ["IIII", "Iv", "the", "", "mix-up", "99999"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn titles_in_many_languages() {
+        use Rank::{Act, Book, Chapter, Part, Volume};
+        let cases = [
+            ("CHAPTER I.", Chapter, 1, ""),
+            ("Chapter 12: The Map", Chapter, 12, "The Map"),
+            ("Chapter Twenty-One", Chapter, 21, ""),
+            ("CHAPTER III.—In which", Chapter, 3, "In which"),
+            ("The First Book", Book, 1, ""),
+            ("PART TWO", Part, 2, ""),
+            ("Volume II", Volume, 2, ""),
+            ("ACT IV", Act, 4, ""),
+            ("Erstes Kapitel", Chapter, 1, ""),
+            ("Chapitre premier", Chapter, 1, ""),
+            ("Глава первая", Chapter, 1, ""),
+            ("第三章 地图", Chapter, 3, "地图"),
+            ("제1장", Chapter, 1, ""),
+            ("7", Chapter, 7, ""),
+            ("IV. The Lamp", Chapter, 4, "The Lamp"),
+            ("3 The Lamp", Chapter, 3, "The Lamp"),
+            ("Letter 4", Chapter, 4, ""),
+        ];
+        for (title, rank, number, rest) in cases {
+            let found = numbered(title).unwrap_or_else(|| panic!("{title}"));
+            assert_eq!(
+                (found.rank, found.number, found.rest),
+                (rank, number, rest),
+                "{title}"
+            );
+        }
+    }
+
+    #[test]
+    fn titles_without_a_number() {
+        for title in [
+            "I am the Cat",
+            "One day",
+            "1.2 Scope",
+            "The Map",
+            "Part of the Way",
+            "Actor 3",
+        ] {
+            assert_eq!(numbered(title), None, "{title}");
+        }
+    }
+
+    #[test]
+    fn roles() {
+        let cases = [
+            ("PREFACE", Some(Role::Front)),
+            ("Preface to the Second Edition", Some(Role::Front)),
+            ("Contents", Some(Role::Front)),
+            ("Appendix A: Tables", Some(Role::Back)),
+            ("Copyright Page", Some(Role::Either)),
+            ("Epilogue", Some(Role::Story)),
+            ("Introduction", Some(Role::Introduction)),
+            ("Notes", Some(Role::Back)),
+            ("Notes from Underground", None),
+            ("Indexing the World", None),
+            ("THE FULL PROJECT GUTENBERG LICENSE", Some(Role::Back)),
+        ];
+        for (title, expected) in cases {
+            assert_eq!(role(title), expected, "{title}");
+        }
+    }
+}
