@@ -7,9 +7,7 @@ mod hash;
 mod id;
 
 pub mod domain;
-pub mod ingest;
 pub mod schema;
-pub mod text;
 
 pub mod cache;
 pub mod encoder;

@@ -91,20 +91,29 @@ impl Default for Settings {
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { bind: "127.0.0.1:7878".into(), access_token: None }
+        Self {
+            bind: "127.0.0.1:7878".into(),
+            access_token: None,
+        }
     }
 }
 
 impl Settings {
     /// The defaults, with the embedded backends in this folder.
     pub fn in_folder(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), ..Self::default() }
+        Self {
+            data_dir: data_dir.into(),
+            ..Self::default()
+        }
     }
 
     /// The defaults, with everything in memory.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { in_memory: true, ..Self::default() }
+        Self {
+            in_memory: true,
+            ..Self::default()
+        }
     }
 
     /// Reads a file (`litink.toml` in the current folder where none is named and it is there) and
@@ -114,14 +123,18 @@ impl Settings {
     /// [`ErrorKind::Configuration`] (code `bad_settings`), naming the key or variable.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let named = file.map(Path::to_path_buf);
-        let path = named.or_else(|| Some("litink.toml".into()).filter(|path: &PathBuf| path.exists()));
+        let path =
+            named.or_else(|| Some("litink.toml".into()).filter(|path: &PathBuf| path.exists()));
         let text = match &path {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|error| Error::from(error).with_context("file", path.display()))?,
             None => String::new(),
         };
         let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+            Some((
+                name.into_string().ok()?,
+                value.to_string_lossy().into_owned(),
+            ))
         });
         Self::parse(&text, variables).map_err(|error| match &path {
             Some(path) => error.with_context("file", path.display()),
@@ -139,7 +152,10 @@ impl Settings {
     ) -> Result<Self> {
         let mut settings: Self = toml::from_str(text).map_err(|error| {
             // The message alone: the whole error shows the line, which may hold a secret.
-            bad(format!("the settings file does not fit: {}", error.message()))
+            bad(format!(
+                "the settings file does not fit: {}",
+                error.message()
+            ))
         })?;
         for (name, value) in variables {
             if let Some(key) = name.strip_prefix("LITINK_") {
@@ -164,7 +180,9 @@ impl Settings {
             "ACCESS_TOKEN" => self.server.access_token = Some(Secret(value)),
             // For the tools and tests around litink, not for the engine.
             "LOG" | "CONFIG" => {}
-            key if key.starts_with("REQUIRE_") || key.starts_with("TEST_") || key.starts_with("CASES_") => {}
+            key if key.starts_with("REQUIRE_")
+                || key.starts_with("TEST_")
+                || key.starts_with("CASES_") => {}
             _ => {
                 return Err(bad(format!(
                     "there is no setting `{name}`; see `litink --help` for the names"
@@ -177,7 +195,9 @@ impl Settings {
     fn check(&self) -> Result<()> {
         let positive = |seconds: f64| seconds.is_finite() && seconds > 0.0 && seconds < 1e8;
         if !positive(self.lease_s) || !positive(self.call_timeout_s) {
-            return Err(bad("`lease_s` and `call_timeout_s` are numbers of seconds above 0"));
+            return Err(bad(
+                "`lease_s` and `call_timeout_s` are numbers of seconds above 0",
+            ));
         }
         if self.concurrency == 0 || self.max_attempts == 0 {
             return Err(bad("`concurrency` and `max_attempts` are 1 at least"));
@@ -193,7 +213,11 @@ impl Settings {
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
-    value.parse().map_err(|_| bad(format!("the variable `{name}` does not hold what it should")))
+    value.parse().map_err(|_| {
+        bad(format!(
+            "the variable `{name}` does not hold what it should"
+        ))
+    })
 }
 
 fn bad(message: impl Into<String>) -> Error {
@@ -205,7 +229,9 @@ mod tests {
     use super::*;
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Settings> {
-        let owned = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let owned = variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
         Settings::parse(text, owned.collect::<Vec<_>>())
     }
 
@@ -228,7 +254,11 @@ mod tests {
             ("", &[("LITINK_CONCURRENCY", "many")]),
             ("", &[("LITINK_CONCURRENCY", "0")]),
         ] {
-            assert_eq!(parse(text, variables).unwrap_err().code(), "bad_settings", "{text}");
+            assert_eq!(
+                parse(text, variables).unwrap_err().code(),
+                "bad_settings",
+                "{text}"
+            );
         }
     }
 

@@ -37,7 +37,9 @@ impl Answer {
 impl Client {
     /// For `127.0.0.1:7878`.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into() }
+        Self {
+            address: address.into(),
+        }
     }
 
     /// GET.
@@ -54,7 +56,12 @@ impl Client {
     /// Those of the connection.
     pub fn post(&self, path: &str, body: &Value) -> io::Result<Answer> {
         let body = body.to_string();
-        self.send("POST", path, &["Content-Type: application/json"], body.as_bytes())
+        self.send(
+            "POST",
+            path,
+            &["Content-Type: application/json"],
+            body.as_bytes(),
+        )
     }
 
     /// POST of a file as `multipart/form-data`.
@@ -69,7 +76,12 @@ impl Client {
         .into_bytes();
         body.extend(std::fs::read(file)?);
         body.extend(b"\r\n--litink--\r\n");
-        self.send("POST", path, &["Content-Type: multipart/form-data; boundary=litink"], &body)
+        self.send(
+            "POST",
+            path,
+            &["Content-Type: multipart/form-data; boundary=litink"],
+            &body,
+        )
     }
 
     fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> io::Result<Answer> {
@@ -96,7 +108,10 @@ fn read(stream: TcpStream) -> io::Result<Answer> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(format!("not HTTP: {line:?}")))?;
     let mut headers = Vec::new();
     loop {
@@ -107,9 +122,19 @@ fn read(stream: TcpStream) -> io::Result<Answer> {
             header => headers.push(header.to_owned()),
         }
     }
-    let chunked = headers.iter().any(|h| h.eq_ignore_ascii_case("transfer-encoding: chunked"));
-    let body = if chunked { chunks(&mut reader)? } else { rest(&mut reader)? };
-    Ok(Answer { status, headers, body })
+    let chunked = headers
+        .iter()
+        .any(|h| h.eq_ignore_ascii_case("transfer-encoding: chunked"));
+    let body = if chunked {
+        chunks(&mut reader)?
+    } else {
+        rest(&mut reader)?
+    };
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 fn rest(reader: &mut impl Read) -> io::Result<Vec<u8>> {

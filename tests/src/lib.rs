@@ -48,6 +48,8 @@ pub fn litink(data: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.current_dir(data.parent().unwrap_or(data)).env("LITINK_DATA_DIR", data);
+    command
+        .current_dir(data.parent().unwrap_or(data))
+        .env("LITINK_DATA_DIR", data);
     command
 }

@@ -89,7 +89,10 @@ impl ToneProvider {
     /// Calls by text.
     #[must_use]
     pub fn calls(&self) -> HashMap<String, u32> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn count(&self, text: &str) -> Result<u32> {
@@ -135,7 +138,9 @@ impl GenerationProvider for ToneProvider {
             Fault::Flaky if count == 1 => {
                 return Err(Error::new(ErrorKind::Unavailable, "overloaded"));
             }
-            Fault::Refuses => return Err(Error::new(ErrorKind::Provider, "no").with_code("refused")),
+            Fault::Refuses => {
+                return Err(Error::new(ErrorKind::Provider, "no").with_code("refused"));
+            }
             Fault::Panics if count == 1 => panic!("a defect of the provider"),
             Fault::Lies => {
                 let mark = litink_core::provider::SpeechMark {
@@ -148,7 +153,10 @@ impl GenerationProvider for ToneProvider {
             }
             _ => (wav(&tone(&speech.text))?, Vec::new()),
         };
-        Ok(Reply::done(Output::Speech { audio: Media::bytes("audio/wav", audio), marks }))
+        Ok(Reply::done(Output::Speech {
+            audio: Media::bytes("audio/wav", audio),
+            marks,
+        }))
     }
 
     async fn poll(&self, operation: &Operation, _context: &CallContext) -> Result<Reply> {
@@ -162,7 +170,11 @@ impl GenerationProvider for ToneProvider {
 
 const RATE: u32 = 24_000;
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a tone")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a tone"
+)]
 fn tone(text: &str) -> Vec<i16> {
     let pitch = 200.0 + f64::from(blake3::hash(text.as_bytes()).as_bytes()[0]) * 2.0;
     let samples = text.chars().count() * RATE as usize / 50;
@@ -174,6 +186,9 @@ fn tone(text: &str) -> Vec<i16> {
 }
 
 fn wav(samples: &[i16]) -> Result<Vec<u8>> {
-    let pcm = Pcm { sample_rate: RATE, samples: samples.to_vec() };
+    let pcm = Pcm {
+        sample_rate: RATE,
+        samples: samples.to_vec(),
+    };
     Ok(audio::wav::to_bytes(&pcm, &audio::wav::WavTags::default())?.to_vec())
 }

@@ -2,30 +2,14 @@
 
 use std::{ops::Range, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
 use super::{Loudness, LoudnessTarget, Pcm, loudness, samples_in, trim};
-use crate::{Error, Result};
-
-/// What comes after a part, which decides the pause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Boundary {
-    /// The next sentence of the same paragraph.
-    #[default]
-    Sentence,
-    /// A new paragraph, or another speaker.
-    Paragraph,
-    /// A new scene, and what follows a heading.
-    Scene,
-    /// The end of the chapter. Before another part of the same chapter it pauses as long as
-    /// [`JoinOptions::lead_out`].
-    Chapter,
-}
+use crate::{Error, Result, text::Boundary};
 
 /// How parts become a chapter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinOptions {
+    /// Silence within a sentence that was cut because it was too long. Default 120 ms.
+    pub clause_pause: Duration,
     /// Silence after a sentence. Default 250 ms, the pause of a narrator between sentences.
     pub sentence_pause: Duration,
     /// Silence after a paragraph. Default 600 ms.
@@ -52,6 +36,7 @@ pub struct JoinOptions {
 impl Default for JoinOptions {
     fn default() -> Self {
         Self {
+            clause_pause: Duration::from_millis(120),
             sentence_pause: Duration::from_millis(250),
             paragraph_pause: Duration::from_millis(600),
             scene_pause: Duration::from_millis(1400),
@@ -68,6 +53,7 @@ impl Default for JoinOptions {
 impl JoinOptions {
     fn pause(&self, boundary: Boundary) -> Duration {
         match boundary {
+            Boundary::Clause => self.clause_pause,
             Boundary::Sentence => self.sentence_pause,
             Boundary::Paragraph => self.paragraph_pause,
             Boundary::Scene => self.scene_pause,
@@ -141,7 +127,7 @@ pub struct JoinedChapter {
 /// parts, the pauses, the lead-in and the lead-out together.
 ///
 /// ```
-/// use litink_core::audio::{Boundary, JoinOptions, Joiner, Part, Pcm};
+/// use litink_core::{audio::{JoinOptions, Joiner, Part, Pcm};
 ///
 /// let spoken = Pcm { sample_rate: 24_000, samples: vec![9_000; 24_000] };
 /// let mut joiner = Joiner::new(JoinOptions::default());

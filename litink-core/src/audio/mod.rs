@@ -13,7 +13,7 @@ mod trim;
 pub mod wav;
 
 pub use decode::{DEFAULT_MAX_DURATION, Probe, decode, decode_limited, probe};
-pub use join::{Boundary, JoinOptions, JoinedChapter, Joiner, Part, PartSpan, SampleSpan};
+pub use join::{JoinOptions, JoinedChapter, Joiner, Part, PartSpan, SampleSpan};
 pub use loudness::{Loudness, LoudnessTarget, normalise};
 
 use std::time::Duration;

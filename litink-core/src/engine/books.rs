@@ -277,7 +277,7 @@ fn rows(
         publisher: parsed.publisher.clone(),
         published: parsed.published.clone(),
         description: parsed.description.clone(),
-        format: parsed.format.to_string(),
+        format: parsed.format.as_str().to_owned(),
         file_name: file_name.to_owned(),
         file_key: StorageKey::new(owner, Area::Books, id, &format!("original-{file_name}")),
         file_bytes: spooled.bytes,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Format;
 use crate::domain::{Block, ChapterKind};
+pub use crate::domain::Warning;
 
 /// A book as it was read: who wrote it, and its chapters in reading order.
 ///
@@ -71,15 +72,6 @@ impl ParsedChapter {
             .map(|block| block.text.split_whitespace().count())
             .sum()
     }
-}
-
-/// Something about the file that was not as it should be, and was got over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warning {
-    /// Stable and machine-readable (`missing_resource`, `encoding_guessed`, ...).
-    pub code: String,
-    /// A sentence for a person. Names files of the book, never its text.
-    pub message: String,
 }
 
 /// Warnings as they are collected; beyond a number only the fact that there were more.

@@ -1,5 +1,6 @@
 //! Pieces of text that fit a provider's limit.
 
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
@@ -37,11 +38,15 @@ pub fn paragraphs(blocks: &[Block]) -> Vec<Paragraph<'_>> {
 
 /// What ends with a chunk, and so how long a pause follows when chunks are joined; ordered from
 /// the shortest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Boundary {
     /// Nothing but a part of a sentence that was too long.
     Clause,
     /// A sentence.
+    #[default]
     Sentence,
     /// A paragraph.
     Paragraph,

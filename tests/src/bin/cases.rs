@@ -52,11 +52,18 @@ fn check(case: &Value, actual: &Value) -> Result<()> {
 }
 
 fn formats(exports: &Value) -> Value {
-    exports.as_array().into_iter().flatten().map(|export| export["format"].clone()).collect()
+    exports
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|export| export["format"].clone())
+        .collect()
 }
 
 fn book(case: &Value) -> std::path::PathBuf {
-    litink_tests::root().join("examples/books").join(case["book"].as_str().unwrap_or_default())
+    litink_tests::root()
+        .join("examples/books")
+        .join(case["book"].as_str().unwrap_or_default())
 }
 
 async fn rust(case: &Value) -> Result<Value> {
@@ -158,12 +165,23 @@ fn http(case: &Value) -> Result<Value> {
         std::thread::sleep(Duration::from_millis(100));
     }
     let exports = client.get(&format!("{path}/exports"))?.json();
-    let exports = if exports.is_array() { exports } else { exports["items"].clone() };
+    let exports = if exports.is_array() {
+        exports
+    } else {
+        exports["items"].clone()
+    };
     let keys: Value = plan["steps"]
         .as_array()
         .into_iter()
         .flatten()
         .map(|step| step["key"].clone())
         .collect();
-    Ok(printed(case, &book["id"], &run["id"], &keys, &plan["calls"], &exports))
+    Ok(printed(
+        case,
+        &book["id"],
+        &run["id"],
+        &keys,
+        &plan["calls"],
+        &exports,
+    ))
 }

@@ -28,7 +28,9 @@ async fn main() -> Result<()> {
     let book = engine.import_file(actor, Path::new(book)).await?.book;
     let formats: Vec<&str> = formats.split(',').collect();
     let options = json!({ "provider": "tone", "formats": formats });
-    let run = engine.start(actor, &RunSpec::audiobook(book.id()).options(options), None).await?;
+    let run = engine
+        .start(actor, &RunSpec::audiobook(book.id()).options(options), None)
+        .await?;
     engine.resume(actor, run.id()).await?;
     let stop = CancellationToken::new();
     let worker = engine.worker(litink_providers::worker_options(&settings));

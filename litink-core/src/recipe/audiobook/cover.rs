@@ -29,10 +29,12 @@ pub(super) async fn execute(
         return StepOutput::new(CoverOutput { image: None });
     };
     let book = context.book().await?;
-    let mut image = ImageRequest::default();
-    image.prompt = book.authors.join(", ");
-    image.title = Some(book.title);
-    image.aspect = AspectRatio::Cover;
+    let image = ImageRequest {
+        prompt: book.authors.join(", "),
+        title: Some(book.title),
+        aspect: AspectRatio::Cover,
+        ..ImageRequest::default()
+    };
     let made = context.generate(&provider, &Request::new(image)).await?;
     let Asset::Image { image } = made.asset else {
         return Err(super::super::wrong_kind(&provider, "image"));

@@ -4,10 +4,9 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    audio::Boundary,
-    domain::{BlockKind, Chapter, ChapterKind},
+    domain::{Chapter, ChapterKind},
     recipe::{Plan, PlanInput, PlannedStep},
-    text,
+    text::{self, Paragraph},
 };
 
 /// The share of joining and encoding in the progress, against speaking: one part in so many.
@@ -78,7 +77,14 @@ impl Spoken<'_> {
     /// Plans the chapter's steps; `None` where there is nothing to say.
     fn plan(&self, max_chars: usize, plan: &mut Plan) -> Result<Option<String>> {
         let position = self.chapter.position;
-        let chunks = text::chunks(&self.paragraphs(), self.language, max_chars);
+        let title = self.title();
+        let paragraphs: Vec<_> = title
+            .iter()
+            .map(|text| Paragraph { text, ends_scene: false })
+            .chain(text::paragraphs(&self.chapter.blocks))
+            .filter(|paragraph| paragraph.text.chars().any(char::is_alphanumeric))
+            .collect();
+        let chunks = text::chunks(&paragraphs, self.language, max_chars);
         if chunks.is_empty() {
             return Ok(None);
         }
@@ -105,26 +111,8 @@ impl Spoken<'_> {
         Ok(Some(key))
     }
 
-    /// What is said, each paragraph with the pause after it.
-    fn paragraphs(&self) -> Vec<(String, Boundary)> {
-        let mut paragraphs = Vec::new();
-        if self.titles && let Some(title) = self.chapter.display_title() {
-            paragraphs.push((spoken_title(&title), Boundary::Scene));
-        }
-        for block in &self.chapter.blocks {
-            let text = block.text.trim();
-            if block.kind == BlockKind::SceneBreak {
-                if let Some((_, ends)) = paragraphs.last_mut() {
-                    *ends = Boundary::Scene;
-                }
-            } else if block.kind.is_spoken() && text.chars().any(char::is_alphanumeric) {
-                paragraphs.push((text.to_owned(), Boundary::Paragraph));
-            }
-        }
-        if let Some((_, ends)) = paragraphs.last_mut() {
-            *ends = Boundary::Chapter;
-        }
-        paragraphs
+    fn title(&self) -> Option<String> {
+        self.chapter.display_title().filter(|_| self.titles).map(|title| spoken_title(&title))
     }
 }
 
@@ -194,7 +182,7 @@ mod tests {
     use super::*;
     use crate::{
         LOCAL_USER,
-        domain::{Block, Book, Meta},
+        domain::{Block, BlockKind, Book, Meta},
         provider::{ProviderCapabilities, SpeechCapabilities},
         recipe::{Recipe, audiobook::Audiobook},
         storage::{Area, StorageKey},

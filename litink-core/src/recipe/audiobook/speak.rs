@@ -3,11 +3,11 @@ use serde::{Deserialize, Serialize};
 use super::{AudiobookOptions, from_json};
 use crate::{
     GenerationId, Result,
-    audio::Boundary,
     domain::Step,
     engine::{Asset, StepContext},
     provider::{Request, SpeechRequest},
     recipe::StepOutput,
+    text::Boundary,
 };
 
 /// What a `speak` step has to say.
