@@ -15,6 +15,9 @@ pub mod queue;
 pub mod repository;
 pub mod storage;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use actor::Actor;
 pub use error::{Charge, Error, ErrorKind, Result, ResultExt, Retry};
 pub use id::{

@@ -1,0 +1,45 @@
+//! The shape that all suites share.
+
+/// Makes of a list of cases: their names, a function that runs them all, and a macro that makes
+/// one test of each. `$d` is a dollar sign, for the macro in the macro.
+macro_rules! suite {
+    (
+        $d:tt $macro:ident: $module:ident for $backend:ident;
+        $($case:ident)+
+    ) => {
+        /// The names of the cases, in order.
+        pub const CASES: &[&str] = &[$(stringify!($case)),+];
+
+        /// Runs every case, one after the other, and names each on standard error.
+        ///
+        /// # Panics
+        /// Where the backend breaks the contract.
+        pub async fn run_all(backend: std::sync::Arc<dyn $backend>) {
+            $(
+                eprintln!("case: {}", stringify!($case));
+                $case(std::sync::Arc::clone(&backend)).await;
+            )+
+        }
+
+        /// One `#[tokio::test]` for each case. The argument is an expression, evaluated in each
+        /// test, that gives an `Arc` of the backend; it may `await`, and `return` to skip. The
+        /// crate that uses it depends on tokio with `macros` and `rt-multi-thread`.
+        #[macro_export]
+        macro_rules! $macro {
+            ($d make:expr) => {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $case() {
+                        let backend: ::std::sync::Arc<dyn $crate::$module::$backend> = $d make;
+                        $crate::testing::$module::$case(backend).await;
+                    }
+                )+
+            };
+        }
+    };
+}
+
+/// Says that a case, or a part of it, does not apply to this backend, and why.
+pub(crate) fn skipped(case: &str, why: &str) {
+    eprintln!("skipped: {case}: {why}");
+}
