@@ -22,7 +22,7 @@ mod suite;
 // pub mod events;
 // pub mod identity;
 // pub mod provider;
-// pub mod queue;
+pub mod queue;
 pub mod repository;
 // pub mod scripted;
 // pub mod storage;
