@@ -170,14 +170,7 @@ pub const TABLES: &[TableDef] = &[
         table: Table::Steps,
         name: "steps",
         parent: Some(("run_id", Table::Runs)),
-        states: &[
-            "waiting",
-            "available",
-            "running",
-            "completed",
-            "failed",
-            "cancelled",
-        ],
+        states: &["pending", "running", "completed", "failed"],
         own_columns: &[
             column("run_id", Uuid),
             column("position", Integer),
@@ -281,6 +274,17 @@ mod tests {
             assert_eq!(def.table as usize, i, "{}", def.name);
             assert_eq!(def.table.def().name, def.name);
         }
+    }
+
+    #[test]
+    fn the_states_of_the_domain_are_the_states_of_the_tables() {
+        use crate::domain::{GenerationState as G, RunState as R, StepState as S};
+        let runs = [R::Running, R::Completed, R::Failed, R::Cancelled].map(R::as_str);
+        let steps = [S::Pending, S::Running, S::Completed, S::Failed].map(S::as_str);
+        let generations = [G::Started, G::Pending, G::Completed, G::Failed, G::Held];
+        assert_eq!(Table::Runs.def().states, runs);
+        assert_eq!(Table::Steps.def().states, steps);
+        assert_eq!(Table::Generations.def().states, generations.map(G::as_str));
     }
 
     #[test]

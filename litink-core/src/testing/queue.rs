@@ -1,0 +1,88 @@
+//! The conformance suite of [`Queue`](crate::queue::Queue).
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use litink_core::queue::MemoryQueue;
+//! litink_core::queue_conformance!(|lease| async move { Arc::new(MemoryQueue::with_lease(lease)) });
+//! # fn main() {}
+//! ```
+//!
+//! Kinds and keys are each case's own, so that cases share a store. Two cases reach further, and
+//! take care: one leases jobs of any kind, but only of the highest priority; one prunes, but only
+//! jobs that have been final for three seconds.
+
+#![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
+
+mod adding;
+mod leasing;
+mod operating;
+mod sessions;
+mod settling;
+mod worker;
+
+pub use adding::*;
+pub use leasing::*;
+pub use operating::*;
+pub use sessions::*;
+pub use settling::*;
+
+use crate::queue::Queue;
+
+lease_suite! {
+    $ queue_conformance: queue for Queue;
+    lease 30_000 ms:
+        a_job_is_stored_as_it_was_given
+        a_delayed_job_is_not_early
+        one_job_lives_under_an_idempotency_key
+        of_a_hundred_enqueues_with_a_key_one_adds
+        an_id_is_added_once
+        large_arguments_are_refused_with_the_whole_batch
+        what_capabilities_deny_is_refused
+        jobs_come_by_priority_then_by_age
+        what_became_available_first_comes_first
+        a_turn_brings_only_what_it_wants
+        no_kind_stands_for_any_kind
+        a_waiting_turn_ends_when_a_job_comes
+        a_waiting_turn_ends_when_a_delayed_job_is_due
+        a_turn_waits_no_longer_than_it_says
+        every_waiting_worker_gets_a_job
+        a_dropped_wait_leases_nothing
+        jobs_of_a_lost_reply_come_back
+        turns_dropped_at_any_moment_lose_no_job
+        no_job_is_held_twice
+        a_completed_job_is_final
+        a_settle_is_accepted_again_and_changes_nothing
+        an_old_token_is_refused_for_its_item_alone
+        a_failing_job_is_tried_again_until_it_is_discarded
+        a_snooze_uses_no_attempt
+        a_release_leaves_no_trace
+        a_job_is_discarded_or_cancelled_by_its_worker
+        a_closed_session_gives_its_jobs_back
+        sessions_are_told_apart_by_id_alone
+        waiting_jobs_are_cancelled_at_once
+        a_running_job_is_cancelled_through_its_worker
+        a_cancel_ends_a_wait_even_for_no_jobs
+        a_cancelled_job_is_not_tried_again
+        jobs_are_cancelled_by_group_and_by_key
+        a_paused_kind_is_not_leased
+        final_jobs_are_replayed
+        old_final_jobs_are_pruned
+        lists_are_newest_first_and_filtered
+        pages_bring_every_job_once
+        stats_count_jobs_by_kind_and_state;
+    lease 1_000 ms:
+        a_heartbeat_keeps_every_lease
+        an_expired_sessions_jobs_are_rescued
+        a_waiting_turn_rescues
+        a_job_that_kills_its_workers_is_discarded
+        a_cancelled_job_is_not_rescued;
+}
+
+#[cfg(test)]
+mod memory {
+    use std::sync::Arc;
+
+    use crate::queue::MemoryQueue;
+
+    queue_conformance!(|lease| async move { Arc::new(MemoryQueue::with_lease(lease)) });
+}
