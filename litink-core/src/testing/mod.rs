@@ -18,11 +18,11 @@
 #[macro_use]
 mod suite;
 
-// pub mod cache;
-// pub mod events;
-// pub mod identity;
+pub mod cache;
+pub mod events;
+pub mod identity;
 // pub mod provider;
 pub mod queue;
 pub mod repository;
 // pub mod scripted;
-// pub mod storage;
+pub mod storage;
