@@ -1,0 +1,3 @@
+//! Conformance suites and doubles, for litink's own backends and for yours.
+
+pub mod encoder;
