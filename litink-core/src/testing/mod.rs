@@ -19,6 +19,7 @@
 mod suite;
 
 pub mod cache;
+pub mod encoder;
 pub mod events;
 pub mod identity;
 // pub mod provider;
