@@ -172,12 +172,19 @@ impl Engine {
     /// [`ErrorKind::NotFound`] (code `unknown_provider`), naming those there are.
     pub fn provider(&self, name: &str) -> Result<Arc<dyn GenerationProvider>> {
         let providers = self.providers();
-        providers.iter().find(|provider| provider.name() == name).cloned().ok_or_else(|| {
-            let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
-            Error::new(ErrorKind::NotFound, format!("there is no provider `{name}`"))
+        providers
+            .iter()
+            .find(|provider| provider.name() == name)
+            .cloned()
+            .ok_or_else(|| {
+                let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!("there is no provider `{name}`"),
+                )
                 .with_code("unknown_provider")
                 .with_context("registered", names.join(", "))
-        })
+            })
     }
 
     /// Every registered provider, by name.
@@ -197,7 +204,11 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::Configuration`] (code `no_encoder`).
     pub fn encoder(&self, format: AudioFormat) -> Result<&dyn AudioEncoder> {
-        let encoder = self.inner.encoders.iter().find(|e| e.formats().contains(&format));
+        let encoder = self
+            .inner
+            .encoders
+            .iter()
+            .find(|e| e.formats().contains(&format));
         encoder.map(|encoder| &**encoder).ok_or_else(|| {
             Error::new(
                 ErrorKind::Configuration,
@@ -213,9 +224,18 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::NotFound`] (code `unknown_recipe`), naming those there are.
     pub fn recipe(&self, name: &str) -> Result<&dyn Recipe> {
-        let recipe = self.inner.recipes.iter().find(|recipe| recipe.name() == name);
+        let recipe = self
+            .inner
+            .recipes
+            .iter()
+            .find(|recipe| recipe.name() == name);
         recipe.map(|recipe| &**recipe).ok_or_else(|| {
-            let names: Vec<_> = self.inner.recipes.iter().map(|recipe| recipe.name()).collect();
+            let names: Vec<_> = self
+                .inner
+                .recipes
+                .iter()
+                .map(|recipe| recipe.name())
+                .collect();
             Error::new(ErrorKind::NotFound, format!("there is no recipe `{name}`"))
                 .with_code("unknown_recipe")
                 .with_context("recipes", names.join(", "))
@@ -223,7 +243,10 @@ impl Engine {
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Error>> {
-        self.inner.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step_kinds(&self) -> Vec<String> {
@@ -231,7 +254,10 @@ impl Engine {
             .recipes
             .iter()
             .flat_map(|recipe| {
-                recipe.kinds().iter().map(|kind| format!("{}.{kind}", recipe.name()))
+                recipe
+                    .kinds()
+                    .iter()
+                    .map(|kind| format!("{}.{kind}", recipe.name()))
             })
             .collect()
     }
@@ -292,7 +318,9 @@ impl EngineBuilder {
     pub fn provider(self, provider: Arc<dyn GenerationProvider>) -> Self {
         let engine = self.build();
         engine.register_provider(provider);
-        Self { inner: Arc::into_inner(engine.inner).unwrap_or_else(|| unreachable!("not shared")) }
+        Self {
+            inner: Arc::into_inner(engine.inner).unwrap_or_else(|| unreachable!("not shared")),
+        }
     }
 
     /// Settings.
@@ -305,6 +333,8 @@ impl EngineBuilder {
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
-        Engine { inner: Arc::new(self.inner) }
+        Engine {
+            inner: Arc::new(self.inner),
+        }
     }
 }

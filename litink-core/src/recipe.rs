@@ -105,7 +105,9 @@ impl Plan {
         let last = self.steps.last().map(|step| step.key.as_str());
         let ends: Vec<_> = seen.difference(&awaited).copied().collect();
         if last.is_none() || ends != last.into_iter().collect::<Vec<_>>() {
-            return Err(Error::internal("a plan has one last step that all others lead to"));
+            return Err(Error::internal(
+                "a plan has one last step that all others lead to",
+            ));
         }
         Ok(())
     }
@@ -125,16 +127,22 @@ impl StepOutput {
     pub fn new(output: impl Serialize) -> Result<Self> {
         let output = serde_json::to_value(output)
             .map_err(|error| Error::internal("a step's output is JSON").with_source(error))?;
-        Ok(Self { output, changes: Vec::new() })
+        Ok(Self {
+            output,
+            changes: Vec::new(),
+        })
     }
 }
 
 /// A provider answered with another kind of thing than it was asked for.
 fn wrong_kind(provider: &str, wanted: &str) -> Error {
-    Error::new(crate::ErrorKind::Provider, "the provider made another kind of thing")
-        .with_code("wrong_modality")
-        .with_context("provider", provider)
-        .with_context("wanted", wanted)
+    Error::new(
+        crate::ErrorKind::Provider,
+        "the provider made another kind of thing",
+    )
+    .with_code("wrong_modality")
+    .with_context("provider", provider)
+    .with_context("wanted", wanted)
 }
 
 #[cfg(test)]
@@ -154,8 +162,15 @@ mod tests {
 
     #[test]
     fn plans_have_one_end_and_look_back_only() {
-        let plan = |steps| Plan { steps, ..Plan::default() };
-        assert!(plan(vec![step("a", &[]), step("b", &["a"])]).validate().is_ok());
+        let plan = |steps| Plan {
+            steps,
+            ..Plan::default()
+        };
+        assert!(
+            plan(vec![step("a", &[]), step("b", &["a"])])
+                .validate()
+                .is_ok()
+        );
         let bad = [
             vec![],
             vec![step("a", &[]), step("a", &[])],

@@ -29,7 +29,10 @@ pub struct ImportOptions {
 impl ImportOptions {
     /// For a file of this name.
     pub fn named(file_name: impl Into<String>) -> Self {
-        Self { file_name: file_name.into(), owner: None }
+        Self {
+            file_name: file_name.into(),
+            owner: None,
+        }
     }
 }
 
@@ -49,14 +52,28 @@ impl Engine {
     /// As [`Engine::import`]; [`ErrorKind::NotFound`] where there is no such file.
     pub async fn import_file(&self, actor: Actor, path: &Path) -> Result<Imported> {
         let named = |error: Error| error.with_context("file", path.display());
-        let metadata = tokio::fs::metadata(path).await.map_err(|e| named(e.into()))?;
+        let metadata = tokio::fs::metadata(path)
+            .await
+            .map_err(|e| named(e.into()))?;
         if metadata.is_dir() {
-            return Err(named(Error::invalid("not_a_file", "this is a folder; name a book file")));
+            return Err(named(Error::invalid(
+                "not_a_file",
+                "this is a folder; name a book file",
+            )));
         }
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let file = tokio::fs::File::open(path).await.map_err(|e| named(e.into()))?;
-        let stream = ReaderStream::with_capacity(file, 256 * 1024).map_err(Error::from).boxed();
-        self.import(actor, stream, ImportOptions::named(name)).await.map_err(named)
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let file = tokio::fs::File::open(path)
+            .await
+            .map_err(|e| named(e.into()))?;
+        let stream = ReaderStream::with_capacity(file, 256 * 1024)
+            .map_err(Error::from)
+            .boxed();
+        self.import(actor, stream, ImportOptions::named(name))
+            .await
+            .map_err(named)
     }
 
     /// Imports a book: the original is kept, its text becomes chapters. The same file of the same
@@ -77,11 +94,19 @@ impl Engine {
         let spooled = self.spool(body).await?;
         let id = Book::id_of(owner, &spooled.hash);
         if let Some(book) = self.repository().find_optional::<Book>(actor, id).await? {
-            return Ok(Imported { book, existing: true });
+            return Ok(Imported {
+                book,
+                existing: true,
+            });
         }
         let parsed = self.parse(&options.file_name, &spooled).await?;
-        let book = self.store_book(actor, owner, &options.file_name, &spooled, parsed).await?;
-        Ok(Imported { book, existing: false })
+        let book = self
+            .store_book(actor, owner, &options.file_name, &spooled, parsed)
+            .await?;
+        Ok(Imported {
+            book,
+            existing: false,
+        })
     }
 
     async fn spool(&self, mut body: ByteStream) -> Result<Spooled> {
@@ -109,8 +134,11 @@ impl Engine {
         tokio::task::spawn_blocking(move || ingest::read(Some(&name), &mut file, &limits))
             .await
             .map_err(|error| {
-                Error::invalid("unreadable_book", "the reader gave up on this file; please report it")
-                    .with_source(error)
+                Error::invalid(
+                    "unreadable_book",
+                    "the reader gave up on this file; please report it",
+                )
+                .with_source(error)
             })?
     }
 
@@ -123,18 +151,23 @@ impl Engine {
         parsed: ParsedBook,
     ) -> Result<Book> {
         let (mut book, chapters) = rows(owner, file_name, spooled, &parsed);
-        let body = ReaderStream::with_capacity(
-            tokio::fs::File::from_std(spooled.reopen()?),
-            256 * 1024,
-        );
+        let body =
+            ReaderStream::with_capacity(tokio::fs::File::from_std(spooled.reopen()?), 256 * 1024);
         self.storage()
-            .put(actor, &book.file_key, body.map_err(Error::from).boxed(), &PutOptions::default())
+            .put(
+                actor,
+                &book.file_key,
+                body.map_err(Error::from).boxed(),
+                &PutOptions::default(),
+            )
             .await?;
         if let Some(cover) = parsed.cover {
             let name = format!("cover.{}", extension(&cover.media_type));
             let key = StorageKey::new(owner, Area::Covers, book.meta.id, &name);
             let bytes = Bytes::from(cover.bytes);
-            self.storage().put_bytes(actor, &key, bytes, &cover.media_type).await?;
+            self.storage()
+                .put_bytes(actor, &key, bytes, &cover.media_type)
+                .await?;
             book.cover_key = Some(key);
         }
         let mut changes = vec![Change::insert(&book)?];
@@ -165,7 +198,9 @@ impl Engine {
         after: Option<String>,
         limit: u32,
     ) -> Result<Page<Book>> {
-        self.repository().page(actor, &Query::new(Table::Books).after(after).limit(limit)).await
+        self.repository()
+            .page(actor, &Query::new(Table::Books).after(after).limit(limit))
+            .await
     }
 
     /// All chapters of a book, in order, with their text or without.
@@ -174,7 +209,9 @@ impl Engine {
     /// [`ErrorKind::NotFound`] where there is no such book.
     pub async fn chapters(&self, actor: Actor, book: BookId, text: bool) -> Result<Vec<Chapter>> {
         self.book(actor, book).await?;
-        let mut query = Query::new(Table::Chapters).parent(book).order(Order::Position);
+        let mut query = Query::new(Table::Chapters)
+            .parent(book)
+            .order(Order::Position);
         query.heavy = text;
         self.repository().all(actor, query).await
     }
@@ -192,7 +229,14 @@ impl Engine {
             .await?;
         // Rows first: bytes without a row are only waste, a row without its bytes is a broken book.
         self.repository()
-            .apply(actor, vec![Change::Delete { table: Table::Books, id: id.into(), version: None }])
+            .apply(
+                actor,
+                vec![Change::Delete {
+                    table: Table::Books,
+                    id: id.into(),
+                    version: None,
+                }],
+            )
             .await?;
         let owner = book.meta.owner;
         for area in [Area::Books, Area::Covers] {
@@ -221,7 +265,12 @@ struct Spooled {
 impl Spooled {
     fn create() -> Result<Self> {
         let file = tempfile::tempfile()?;
-        Ok(Self { file, hasher: Box::default(), hash: String::new(), bytes: 0 })
+        Ok(Self {
+            file,
+            hasher: Box::default(),
+            hash: String::new(),
+            bytes: 0,
+        })
     }
 
     async fn write(mut self, chunk: Bytes) -> Result<Self> {
@@ -230,7 +279,9 @@ impl Spooled {
             self.file.write_all(&chunk)?;
             Ok::<_, std::io::Error>(self)
         });
-        Ok(written.await.map_err(|e| Error::internal("spooling stopped").with_source(e))??)
+        Ok(written
+            .await
+            .map_err(|e| Error::internal("spooling stopped").with_source(e))??)
     }
 
     /// The file from its beginning. Handles share one position, so only one may be read at a time.
@@ -261,12 +312,22 @@ fn rows(
             number: chapter.number,
             title: chapter.title.clone(),
             section: chapter.section.clone(),
-            char_count: chapter.blocks.iter().map(|b| b.text.chars().count() as u64).sum(),
+            char_count: chapter
+                .blocks
+                .iter()
+                .map(|b| b.text.chars().count() as u64)
+                .sum(),
             blocks: chapter.blocks.clone(),
         })
         .collect();
-    let stem = Path::new(file_name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let title = parsed.title.clone().or(stem).filter(|title| !title.trim().is_empty());
+    let stem = Path::new(file_name)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let title = parsed
+        .title
+        .clone()
+        .or(stem)
+        .filter(|title| !title.trim().is_empty());
     let book = Book {
         meta: Meta::new(id, owner),
         state: BookState::Ready,

@@ -40,8 +40,14 @@ impl Calls {
         let slots = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let fresh = || Arc::new(Semaphore::new(provider.capabilities(None).concurrency()));
-            slots.entry(provider.name().to_owned()).or_insert_with(fresh).clone()
+            slots
+                .entry(provider.name().to_owned())
+                .or_insert_with(fresh)
+                .clone()
         };
-        slots.acquire_owned().await.map_err(|_| Error::internal("the slots of a provider closed"))
+        slots
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::internal("the slots of a provider closed"))
     }
 }

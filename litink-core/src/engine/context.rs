@@ -45,7 +45,10 @@ impl StepContext {
 
     /// The book of the run.
     pub async fn book(&self) -> Result<Book> {
-        self.engine.repository().find(Actor::Worker, self.run.book_id).await
+        self.engine
+            .repository()
+            .find(Actor::Worker, self.run.book_id)
+            .await
     }
 
     /// What generations made, in the order of the ids.
@@ -54,7 +57,11 @@ impl StepContext {
     /// [`crate::ErrorKind::NotFound`] where one of them is gone or not completed.
     pub async fn assets(&self, ids: &[GenerationId]) -> Result<Vec<Asset>> {
         let uuids: Vec<_> = ids.iter().map(|id| id.0).collect();
-        let rows = self.engine.repository().get(Actor::Worker, Table::Generations, &uuids).await?;
+        let rows = self
+            .engine
+            .repository()
+            .get(Actor::Worker, Table::Generations, &uuids)
+            .await?;
         rows.into_iter()
             .zip(ids)
             .map(|(row, id)| {
@@ -69,7 +76,10 @@ impl StepContext {
     /// # Errors
     /// [`crate::ErrorKind::Internal`] where one of them is not completed.
     pub async fn completed(&self, keys: &[String]) -> Result<Vec<Step>> {
-        let ids: Vec<_> = keys.iter().map(|key| Step::id_of(self.run.id(), key).0).collect();
+        let ids: Vec<_> = keys
+            .iter()
+            .map(|key| Step::id_of(self.run.id(), key).0)
+            .collect();
         let rows = self
             .engine
             .repository()
@@ -79,7 +89,11 @@ impl StepContext {
         rows.into_iter()
             .map(|row| {
                 let step: Step = row.ok_or_else(missing)?.entity()?;
-                if step.state == StepState::Completed { Ok(step) } else { Err(missing()) }
+                if step.state == StepState::Completed {
+                    Ok(step)
+                } else {
+                    Err(missing())
+                }
             })
             .collect()
     }

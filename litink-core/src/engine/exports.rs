@@ -27,7 +27,9 @@ impl Engine {
     /// [`crate::ErrorKind::NotFound`] where there is no such run.
     pub async fn exports(&self, actor: Actor, run: RunId) -> Result<Vec<Export>> {
         let run: Run = self.repository().find(actor, run).await?;
-        let query = Query::new(Table::Exports).parent(run.meta.id).order(Order::Position);
+        let query = Query::new(Table::Exports)
+            .parent(run.meta.id)
+            .order(Order::Position);
         self.repository().all(actor, query).await
     }
 
@@ -42,7 +44,10 @@ impl Engine {
         range: Option<Range<u64>>,
     ) -> Result<ExportReader> {
         let export: Export = self.repository().find(actor, id).await?;
-        let object = self.storage().get(actor, &export.storage_key, range).await?;
+        let object = self
+            .storage()
+            .get(actor, &export.storage_key, range)
+            .await?;
         Ok(ExportReader { export, object })
     }
 }

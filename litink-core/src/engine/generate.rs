@@ -13,8 +13,8 @@ use crate::{
     Actor, Charge, Error, ErrorKind, GenerationId, Result, Retry, audio,
     domain::{Failure, Generation, GenerationState, Meta, Step, StepState},
     provider::{
-        CallContext, Generated, GenerationProvider, Media, MediaBody, MediaRef, MediaSource, OnAmbiguous, Operation,
-        Output, Reply, Request, SpeechMark,
+        CallContext, Generated, GenerationProvider, Media, MediaBody, MediaRef, MediaSource,
+        OnAmbiguous, Operation, Output, Reply, Request, SpeechMark,
     },
     repository::{Change, RepositoryExt},
     storage::{Area, PutOptions, StorageExt, StorageKey},
@@ -76,7 +76,9 @@ impl Asset {
     /// # Errors
     /// [`ErrorKind::Corrupt`].
     pub fn of(row: &Generation) -> Result<Option<Self>> {
-        let Some(output) = row.output.clone() else { return Ok(None) };
+        let Some(output) = row.output.clone() else {
+            return Ok(None);
+        };
         serde_json::from_value(output).map(Some).map_err(|error| {
             Error::new(ErrorKind::Corrupt, "a stored generation cannot be read")
                 .with_context("generation", row.id())
@@ -178,16 +180,26 @@ impl Engine {
     ) -> Result<Made> {
         let provider = self.provider(provider)?;
         let modality = request.modality();
-        if !provider.capabilities(request.model.as_deref()).serves(modality) {
-            return Err(Error::new(ErrorKind::Unsupported, "this provider does not make this")
-                .with_code("unsupported_modality")
-                .with_context("provider", provider.name())
-                .with_context("modality", modality.as_str()));
+        if !provider
+            .capabilities(request.model.as_deref())
+            .serves(modality)
+        {
+            return Err(
+                Error::new(ErrorKind::Unsupported, "this provider does not make this")
+                    .with_code("unsupported_modality")
+                    .with_context("provider", provider.name())
+                    .with_context("modality", modality.as_str()),
+            );
         }
         let fingerprint = fingerprint(provider.name(), request)?;
         let id = Generation::id_of(context.run().meta.owner, &fingerprint);
         let _flight = self.inner.calls.fly(id).await;
-        let call = Call { engine: self, context, provider: &*provider, request };
+        let call = Call {
+            engine: self,
+            context,
+            provider: &*provider,
+            request,
+        };
         let asset = call.resume_or_begin(fingerprint).await?;
         Ok(Made { id, asset })
     }
@@ -196,8 +208,11 @@ impl Engine {
 impl Call<'_> {
     async fn resume_or_begin(&self, fingerprint: String) -> Result<Asset> {
         let id = Generation::id_of(self.context.run().meta.owner, &fingerprint);
-        let found: Option<Generation> =
-            self.engine.repository().find_optional(Actor::Worker, id).await?;
+        let found: Option<Generation> = self
+            .engine
+            .repository()
+            .find_optional(Actor::Worker, id)
+            .await?;
         let Some(row) = found else {
             let row = self.insert(fingerprint).await?;
             return self.call(row).await;
@@ -219,9 +234,16 @@ impl Call<'_> {
     }
 
     async fn stored(&self, row: &Generation) -> Result<Option<Asset>> {
-        let Some(asset) = Asset::of(row)? else { return Ok(None) };
+        let Some(asset) = Asset::of(row)? else {
+            return Ok(None);
+        };
         let there = match asset.media() {
-            Some(media) => self.engine.storage().exists(Actor::Worker, &media.key).await?,
+            Some(media) => {
+                self.engine
+                    .storage()
+                    .exists(Actor::Worker, &media.key)
+                    .await?
+            }
             None => true,
         };
         Ok(there.then_some(asset))
@@ -249,7 +271,12 @@ impl Call<'_> {
         // Journalled as begun in the same commit that makes the row: one write before the call.
         let mut started = row;
         started.state = GenerationState::Started;
-        match self.engine.repository().apply(Actor::Worker, vec![Change::insert(&started)?]).await {
+        match self
+            .engine
+            .repository()
+            .apply(Actor::Worker, vec![Change::insert(&started)?])
+            .await
+        {
             Ok(_) => started.meta.version = 1,
             Err(error) if error.code() == "already_exists" => return Err(elsewhere()),
             Err(error) => return Err(error),
@@ -265,7 +292,8 @@ impl Call<'_> {
         }
         if self.policy() == OnAmbiguous::Hold {
             let failure = Failure::from(&held(&row));
-            self.set(&row, GenerationState::Held, [("error", json!(failure))]).await?;
+            self.set(&row, GenerationState::Held, [("error", json!(failure))])
+                .await?;
             return Err(held(&row));
         }
         tracing::warn!(generation = %row.id(), "a call whose end is not known is sent again");
@@ -274,8 +302,14 @@ impl Call<'_> {
     }
 
     async fn other_step_runs(&self, row: &Generation) -> Result<bool> {
-        let Some(step) = row.step_id else { return Ok(false) };
-        let step: Option<Step> = self.engine.repository().find_optional(Actor::Worker, step).await?;
+        let Some(step) = row.step_id else {
+            return Ok(false);
+        };
+        let step: Option<Step> = self
+            .engine
+            .repository()
+            .find_optional(Actor::Worker, step)
+            .await?;
         Ok(step.is_some_and(|step| step.state == StepState::Running))
     }
 
@@ -298,12 +332,16 @@ impl Call<'_> {
             row = self.set(&row, GenerationState::Started, set).await?;
         }
         let context = self.call_context(&row);
-        let reply = self.timed(self.provider.generate(self.request, &context)).await;
+        let reply = self
+            .timed(self.provider.generate(self.request, &context))
+            .await;
         self.settle(row, reply).await
     }
 
     async fn poll(&self, row: Generation) -> Result<Asset> {
-        let Some(operation) = row.operation.clone() else { return self.call(row).await };
+        let Some(operation) = row.operation.clone() else {
+            return self.call(row).await;
+        };
         let context = self.call_context(&row);
         let reply = self.timed(self.provider.poll(&operation, &context)).await;
         self.settle(row, reply).await
@@ -325,12 +363,14 @@ impl Call<'_> {
     async fn timed(&self, call: impl Future<Output = Result<Reply>>) -> Result<Reply> {
         let limit = self.engine.options().call_timeout;
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Timeout, "the provider did not answer in time")
-                .with_code("provider_timeout")
-                .with_context("provider", self.provider.name())
-                .with_context("limit_s", limit.as_secs_f32())
-                .with_retry(Retry::Ambiguous)
-                .with_charge(Charge::Maybe))
+            Err(
+                Error::new(ErrorKind::Timeout, "the provider did not answer in time")
+                    .with_code("provider_timeout")
+                    .with_context("provider", self.provider.name())
+                    .with_context("limit_s", limit.as_secs_f32())
+                    .with_retry(Retry::Ambiguous)
+                    .with_charge(Charge::Maybe),
+            )
         })
     }
 
@@ -357,25 +397,52 @@ impl Call<'_> {
             let set = [("operation", json!(operation))];
             self.set(&row, GenerationState::Pending, set).await?;
         }
-        Err(Error::new(ErrorKind::Unavailable, "the provider is still working on it")
-            .with_code("operation_pending")
-            .with_retry(Retry::After(pause)))
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the provider is still working on it",
+        )
+        .with_code("operation_pending")
+        .with_retry(Retry::After(pause)))
     }
 
     async fn failed(&self, row: Generation, error: Error) -> Result<Asset> {
         self.count("failed");
         let hold = error.retry() == Retry::Ambiguous && self.policy() == OnAmbiguous::Hold;
-        let state = if hold { GenerationState::Held } else { GenerationState::Failed };
+        let state = if hold {
+            GenerationState::Held
+        } else {
+            GenerationState::Failed
+        };
         let failure = Failure::from(&error);
-        self.set(&row, state, [("error", json!(failure)), ("operation", Value::Null)]).await?;
-        Err(if hold { held(&row).with_source(error) } else { error.with_operation("generate") })
+        self.set(
+            &row,
+            state,
+            [("error", json!(failure)), ("operation", Value::Null)],
+        )
+        .await?;
+        Err(if hold {
+            held(&row).with_source(error)
+        } else {
+            error.with_operation("generate")
+        })
     }
 
     /// Bytes first, then the row that names them.
     async fn store(&self, row: &Generation, generated: Generated) -> Result<Asset> {
-        let Generated { output, model, usage, cost_nanos, warnings, request_id } = generated;
+        let Generated {
+            output,
+            model,
+            usage,
+            cost_nanos,
+            warnings,
+            request_id,
+        } = generated;
         for warning in &warnings {
-            tracing::debug!(provider = self.provider.name(), warning, "a provider's warning");
+            tracing::debug!(
+                provider = self.provider.name(),
+                warning,
+                "a provider's warning"
+            );
         }
         let asset = self.store_output(row, output).await?;
         let mut set = vec![
@@ -400,7 +467,11 @@ impl Call<'_> {
             Output::Speech { audio, marks } => {
                 let (audio, duration_ms) = self.store_audio(row, audio).await?;
                 let marks = honest(marks, duration_ms);
-                Asset::Speech { audio, duration_ms, marks }
+                Asset::Speech {
+                    audio,
+                    duration_ms,
+                    marks,
+                }
             }
             Output::Sound { audio } => {
                 let (audio, duration_ms) = self.store_audio(row, audio).await?;
@@ -409,10 +480,14 @@ impl Call<'_> {
             Output::Image { image } => {
                 let (bytes, media_type) = gather(image, MAX_IMAGE_BYTES).await?;
                 let name = format!("image.{}", super::books::extension(&media_type));
-                let image = self.put(row, Area::Images, &name, bytes, media_type).await?;
+                let image = self
+                    .put(row, Area::Images, &name, bytes, media_type)
+                    .await?;
                 Asset::Image { image }
             }
-            Output::Video { video } => Asset::Video { video: self.store_video(row, video).await? },
+            Output::Video { video } => Asset::Video {
+                video: self.store_video(row, video).await?,
+            },
         })
     }
 
@@ -443,8 +518,16 @@ impl Call<'_> {
             MediaBody::Bytes(bytes) => Box::pin(futures::stream::once(async { Ok(bytes) })),
             MediaBody::Stream(stream) => stream,
         };
-        let meta = self.engine.storage().put(Actor::Worker, &key, body, &options).await?;
-        Ok(StoredMedia { key, media_type, bytes: meta.bytes })
+        let meta = self
+            .engine
+            .storage()
+            .put(Actor::Worker, &key, body, &options)
+            .await?;
+        Ok(StoredMedia {
+            key,
+            media_type,
+            bytes: meta.bytes,
+        })
     }
 
     async fn put(
@@ -457,8 +540,15 @@ impl Call<'_> {
     ) -> Result<StoredMedia> {
         let key = self.key(row, area, name);
         let size = bytes.len() as u64;
-        self.engine.storage().put_bytes(Actor::Worker, &key, bytes, &media_type).await?;
-        Ok(StoredMedia { key, media_type, bytes: size })
+        self.engine
+            .storage()
+            .put_bytes(Actor::Worker, &key, bytes, &media_type)
+            .await?;
+        Ok(StoredMedia {
+            key,
+            media_type,
+            bytes: size,
+        })
     }
 
     /// A generation's media stand in a group of their own: they are their owner's, not the run's.
@@ -474,7 +564,12 @@ impl Call<'_> {
     ) -> Result<Generation> {
         let set = columns.into_iter().chain([("state", json!(state))]);
         let change = Change::update(row, set);
-        match self.engine.repository().apply(Actor::Worker, vec![change]).await {
+        match self
+            .engine
+            .repository()
+            .apply(Actor::Worker, vec![change])
+            .await
+        {
             Ok(committed) => {
                 let mut row = row.clone();
                 row.state = state;
@@ -507,7 +602,11 @@ struct OwnersMedia {
 #[async_trait]
 impl MediaSource for OwnersMedia {
     async fn open(&self, media: &MediaRef) -> Result<Media> {
-        let object = self.engine.storage().get(self.actor, &media.key, None).await?;
+        let object = self
+            .engine
+            .storage()
+            .get(self.actor, &media.key, None)
+            .await?;
         Ok(Media::stream(media.media_type.clone(), object.body))
     }
 }
@@ -541,10 +640,13 @@ fn audio_extension(media_type: &str) -> &'static str {
 
 async fn gather(media: Media, max_bytes: u64) -> Result<(Bytes, String)> {
     let too_large = || {
-        Error::new(ErrorKind::Provider, "the provider sent more than such a call can give")
-            .with_code("reply_too_large")
-            .with_context("limit_bytes", max_bytes)
-            .with_charge(Charge::Yes)
+        Error::new(
+            ErrorKind::Provider,
+            "the provider sent more than such a call can give",
+        )
+        .with_code("reply_too_large")
+        .with_context("limit_bytes", max_bytes)
+        .with_charge(Charge::Yes)
     };
     let bytes = match media.body {
         MediaBody::Bytes(bytes) => bytes,
@@ -559,13 +661,20 @@ async fn gather(media: Media, max_bytes: u64) -> Result<(Bytes, String)> {
             bytes.freeze()
         }
     };
-    if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok((bytes, media.media_type)) }
+    if bytes.len() as u64 > max_bytes {
+        Err(too_large())
+    } else {
+        Ok((bytes, media.media_type))
+    }
 }
 
 fn elsewhere() -> Error {
-    Error::new(ErrorKind::Unavailable, "the same call is being made by another step")
-        .with_code("in_flight_elsewhere")
-        .with_retry(Retry::After(ELSEWHERE_PAUSE))
+    Error::new(
+        ErrorKind::Unavailable,
+        "the same call is being made by another step",
+    )
+    .with_code("in_flight_elsewhere")
+    .with_retry(Retry::After(ELSEWHERE_PAUSE))
 }
 
 fn held(row: &Generation) -> Error {
@@ -589,13 +698,24 @@ mod tests {
         let print = |provider: &str, request: &Request| fingerprint(provider, request).unwrap();
         assert_eq!(print("a", &request), print("a", &request.clone()));
         assert_ne!(print("a", &request), print("b", &request));
-        assert_ne!(print("a", &request), print("a", &request.clone().model(Some("m".into()))));
-        assert_ne!(print("a", &request), print("a", &Request::new(SpeechRequest::new("Hello"))));
+        assert_ne!(
+            print("a", &request),
+            print("a", &request.clone().model(Some("m".into())))
+        );
+        assert_ne!(
+            print("a", &request),
+            print("a", &Request::new(SpeechRequest::new("Hello")))
+        );
     }
 
     #[test]
     fn marks_that_lie_are_dropped() {
-        let mark = |start_ms, end_ms| SpeechMark { text_start: 0, text_end: 1, start_ms, end_ms };
+        let mark = |start_ms, end_ms| SpeechMark {
+            text_start: 0,
+            text_end: 1,
+            start_ms,
+            end_ms,
+        };
         assert_eq!(honest(vec![mark(0, 5), mark(5, 9)], 9).len(), 2);
         assert!(honest(vec![mark(0, 500)], 9).is_empty());
         assert!(honest(vec![mark(5, 9), mark(0, 5)], 9).is_empty());

@@ -59,7 +59,11 @@ impl Progress {
         for step in steps {
             whole.add(step);
             let Some(id) = step.chapter_id else { continue };
-            match chapters.iter_mut().rev().find(|(chapter, _)| *chapter == id) {
+            match chapters
+                .iter_mut()
+                .rev()
+                .find(|(chapter, _)| *chapter == id)
+            {
                 Some((_, tally)) => tally.add(step),
                 None => {
                     let mut tally = Tally::default();
@@ -78,7 +82,11 @@ impl Progress {
             run_id: run.id(),
             state: run.state,
             revision: run.meta.version + steps.iter().map(|step| step.meta.version).sum::<u64>(),
-            fraction: if completed { 1.0 } else { whole.fraction().min(0.999) },
+            fraction: if completed {
+                1.0
+            } else {
+                whole.fraction().min(0.999)
+            },
             steps_completed: whole.completed,
             steps_total: u32::try_from(steps.len()).unwrap_or(u32::MAX),
             audio_ms: whole.audio_ms,
@@ -102,13 +110,21 @@ impl Tally {
         if step.state == StepState::Completed {
             self.done += step.weight;
             self.completed += 1;
-            self.audio_ms += step.output.get("speech_ms").and_then(Value::as_u64).unwrap_or(0);
+            self.audio_ms += step
+                .output
+                .get("speech_ms")
+                .and_then(Value::as_u64)
+                .unwrap_or(0);
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a fraction for people")]
     fn fraction(&self) -> f64 {
-        if self.weight == 0 { 0.0 } else { self.done as f64 / self.weight as f64 }
+        if self.weight == 0 {
+            0.0
+        } else {
+            self.done as f64 / self.weight as f64
+        }
     }
 }
 
@@ -126,7 +142,9 @@ impl Engine {
     /// [`crate::ErrorKind::NotFound`].
     pub async fn progress(&self, actor: Actor, run: RunId) -> Result<Progress> {
         let run: Run = self.repository().find(actor, run).await?;
-        let query = Query::new(Table::Steps).parent(run.meta.id).order(Order::Position);
+        let query = Query::new(Table::Steps)
+            .parent(run.meta.id)
+            .order(Order::Position);
         let steps: Vec<Step> = self.repository().all(actor, query).await?;
         Ok(Progress::derive(&run, &steps))
     }
@@ -139,7 +157,14 @@ impl Engine {
         run: RunId,
         revision: u64,
     ) -> impl Stream<Item = Result<Progress>> + Send + use<> {
-        let watch = Watch { engine: self.clone(), actor, run, revision, hints: None, next: None };
+        let watch = Watch {
+            engine: self.clone(),
+            actor,
+            run,
+            revision,
+            hints: None,
+            next: None,
+        };
         futures::stream::unfold(Some(watch), |watch| async move {
             let mut watch = watch?;
             match watch.next().await {
@@ -190,7 +215,9 @@ impl Watch {
         let shared = self.engine.events().capabilities().shared;
         let wait = if shared { HINTED } else { UNHINTED };
         let run = self.run.to_string();
-        let Some(hints) = self.hints.as_mut() else { return };
+        let Some(hints) = self.hints.as_mut() else {
+            return;
+        };
         let about = async {
             while let Some(event) = hints.next().await {
                 if event.payload.get("run").and_then(Value::as_str) == Some(&run) {

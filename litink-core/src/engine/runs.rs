@@ -38,7 +38,11 @@ impl RunSpec {
     /// An audiobook of a book, with the default options.
     #[must_use]
     pub fn audiobook(book_id: BookId) -> Self {
-        Self { book_id, recipe: default_recipe(), options: Value::Null }
+        Self {
+            book_id,
+            recipe: default_recipe(),
+            options: Value::Null,
+        }
     }
 
     /// By another recipe.
@@ -64,7 +68,8 @@ impl Engine {
     pub async fn plan(&self, actor: Actor, spec: &RunSpec) -> Result<Plan> {
         let book = self.book(actor, spec.book_id).await?;
         let recipe = self.recipe(&spec.recipe)?;
-        self.plan_for(actor, recipe, &book, &recipe.options(&spec.options)?).await
+        self.plan_for(actor, recipe, &book, &recipe.options(&spec.options)?)
+            .await
     }
 
     async fn plan_for(
@@ -79,7 +84,12 @@ impl Engine {
             None => std::sync::Arc::new(ProviderCapabilities::default()),
         };
         let chapters = self.chapters(actor, book.id(), true).await?;
-        let input = PlanInput { book, chapters: &chapters, options, provider: &provider };
+        let input = PlanInput {
+            book,
+            chapters: &chapters,
+            options,
+            provider: &provider,
+        };
         let plan = recipe.plan(&input)?;
         plan.validate()?;
         if plan.steps.len() >= MAX_CHANGES {
@@ -127,9 +137,11 @@ impl Engine {
         if same {
             return Ok(Some(found));
         }
-        Err(Error::conflict("this idempotency key was used for another run; take a new one")
-            .with_code("key_reused")
-            .with_context("run", found.id()))
+        Err(
+            Error::conflict("this idempotency key was used for another run; take a new one")
+                .with_code("key_reused")
+                .with_context("run", found.id()),
+        )
     }
 
     async fn insert(&self, actor: Actor, mut run: Run, plan: &Plan) -> Result<Run> {
@@ -182,7 +194,9 @@ impl Engine {
             })
             .await?;
         // The row is the truth and stops every step; this only makes it quick.
-        self.queue().control(&Command::Cancel(Selector::Group(id.into()))).await?;
+        self.queue()
+            .control(&Command::Cancel(Selector::Group(id.into())))
+            .await?;
         self.tell(&run).await;
         Ok(run)
     }
@@ -234,7 +248,8 @@ impl Engine {
     fn failure(&self, run: &Run) -> Error {
         let live = self.failures().remove(&run.id());
         let stored = || run.error.as_ref().map(crate::domain::Failure::to_error);
-        live.or_else(stored).unwrap_or_else(|| Error::internal("the run failed"))
+        live.or_else(stored)
+            .unwrap_or_else(|| Error::internal("the run failed"))
     }
 
     /// Changes a run's row if it is in a state for it, again when somebody else was quicker.
@@ -246,8 +261,14 @@ impl Engine {
     ) -> Result<Run> {
         loop {
             let run: Run = self.repository().find(actor, id).await?;
-            let Some(set) = change(&run) else { return Ok(run) };
-            match self.repository().apply(actor, vec![Change::update(&run, set)]).await {
+            let Some(set) = change(&run) else {
+                return Ok(run);
+            };
+            match self
+                .repository()
+                .apply(actor, vec![Change::update(&run, set)])
+                .await
+            {
                 Ok(_) => {}
                 Err(error) if error.code() == "version_conflict" => continue,
                 Err(error) => return Err(error),
@@ -281,8 +302,10 @@ impl Engine {
 
     /// Tells who watches that something about a run changed.
     pub(super) async fn tell(&self, run: &Run) {
-        let event =
-            Event { topic: Topic::runs(run.meta.owner), payload: json!({ "run": run.id() }) };
+        let event = Event {
+            topic: Topic::runs(run.meta.owner),
+            payload: json!({ "run": run.id() }),
+        };
         if let Err(error) = self.events().publish(&event).await {
             tracing::debug!(%error, "a hint was not published; watchers look by themselves");
         }
@@ -291,7 +314,10 @@ impl Engine {
 
 /// The columns of a run that comes to an end.
 pub(super) fn ended(state: RunState) -> Vec<(&'static str, Value)> {
-    vec![("state", json!(state)), ("finished_at", json!(chrono::Utc::now()))]
+    vec![
+        ("state", json!(state)),
+        ("finished_at", json!(chrono::Utc::now())),
+    ]
 }
 
 fn model(options: &Value) -> Option<&str> {
@@ -304,7 +330,11 @@ fn new_run(book: &Book, recipe: &str, options: Value, key: Option<&str>) -> Run 
         Some(key) => RunId::derived(&[owner.0.as_bytes(), b"key", key.as_bytes()]),
         None => {
             let options = options.to_string();
-            RunId::derived(&[book.meta.id.as_bytes(), recipe.as_bytes(), options.as_bytes()])
+            RunId::derived(&[
+                book.meta.id.as_bytes(),
+                recipe.as_bytes(),
+                options.as_bytes(),
+            ])
         }
     };
     Run {

@@ -66,7 +66,10 @@ fn can_begin(run: &Run, step: &Step) -> bool {
 fn begin(step: &Step) -> Change {
     Change::update(
         step,
-        [("state", json!(StepState::Running)), ("attempt", json!(step.attempt + 1))],
+        [
+            ("state", json!(StepState::Running)),
+            ("attempt", json!(step.attempt + 1)),
+        ],
     )
 }
 
@@ -95,19 +98,28 @@ fn complete(run: &Run, step: &Step, output: StepOutput) -> Vec<Change> {
 /// The step failed but is tried again: its reason is kept for whoever looks.
 fn postpone(step: &Step, error: &Error) -> Change {
     let failure = json!(Failure::from(error));
-    Change::update(step, [("state", json!(StepState::Pending)), ("error", failure)])
+    Change::update(
+        step,
+        [("state", json!(StepState::Pending)), ("error", failure)],
+    )
 }
 
 /// The step was only interrupted, or waits for a vendor: the attempt does not count.
 fn set_aside(step: &Step) -> Change {
     let attempt = json!(step.attempt.saturating_sub(1));
-    Change::update(step, [("state", json!(StepState::Pending)), ("attempt", attempt)])
+    Change::update(
+        step,
+        [("state", json!(StepState::Pending)), ("attempt", attempt)],
+    )
 }
 
 /// The step is given up.
 fn give_up(step: &Step, error: &Error) -> Change {
     let failure = json!(Failure::from(error));
-    Change::update(step, [("state", json!(StepState::Failed)), ("error", failure)])
+    Change::update(
+        step,
+        [("state", json!(StepState::Failed)), ("error", failure)],
+    )
 }
 
 /// Begun so many times more than its attempts, a step is taken to kill its workers.
@@ -137,7 +149,10 @@ impl Engine {
     }
 
     fn job(&self, run: &Run, step: StepId, kind: &str) -> NewJob {
-        let args = json!(StepArgs { run: run.id(), step });
+        let args = json!(StepArgs {
+            run: run.id(),
+            step
+        });
         NewJob::new(format!("{}.{kind}", run.recipe), args)
             .group(run.id())
             .tenant(run.meta.owner)
@@ -158,7 +173,9 @@ impl Engine {
             // Not the step failed but the house around it: come back when it stands again.
             Err(error) => {
                 tracing::warn!(%error, kind = job.kind, "a step could not be begun or finished");
-                Outcome::Snooze { after: pause(self.options().backoff, job.attempt, &error) }
+                Outcome::Snooze {
+                    after: pause(self.options().backoff, job.attempt, &error),
+                }
             }
         }
     }
@@ -170,16 +187,24 @@ impl Engine {
         extensions: Extensions,
     ) -> Result<Outcome> {
         let Ok(args) = serde_json::from_value::<StepArgs>(job.args.clone()) else {
-            return Ok(Outcome::Discard { error: "the job names no step".into() });
+            return Ok(Outcome::Discard {
+                error: "the job names no step".into(),
+            });
         };
-        let Some((run, mut step)) = self.load(args).await? else { return Ok(Outcome::Complete) };
+        let Some((run, mut step)) = self.load(args).await? else {
+            return Ok(Outcome::Complete);
+        };
         if !can_begin(&run, &step) {
             return Ok(Outcome::Complete);
         }
         if step.attempt >= self.options().max_attempts.saturating_add(MAX_CRASHES) {
             return self.failed(&run, step, poisonous()).await;
         }
-        match self.repository().apply(Actor::Worker, vec![begin(&step)]).await {
+        match self
+            .repository()
+            .apply(Actor::Worker, vec![begin(&step)])
+            .await
+        {
             Ok(committed) => step.meta.version = committed.changes.first().map_or(0, |c| c.version),
             // Somebody else has it.
             Err(error) if error.code() == "version_conflict" => return Ok(Outcome::Complete),
@@ -207,9 +232,15 @@ impl Engine {
     }
 
     async fn load(&self, args: StepArgs) -> Result<Option<(Run, Step)>> {
-        let run: Option<Run> = self.repository().find_optional(Actor::Worker, args.run).await?;
+        let run: Option<Run> = self
+            .repository()
+            .find_optional(Actor::Worker, args.run)
+            .await?;
         let Some(run) = run else { return Ok(None) };
-        let step: Option<Step> = self.repository().find_optional(Actor::Worker, args.step).await?;
+        let step: Option<Step> = self
+            .repository()
+            .find_optional(Actor::Worker, args.step)
+            .await?;
         Ok(step.map(|step| (run, step)))
     }
 
@@ -224,7 +255,10 @@ impl Engine {
             match self.repository().apply(Actor::Worker, changes).await {
                 Ok(committed) => break committed,
                 Err(error) if error.code() == "version_conflict" => {
-                    let args = StepArgs { run: run.id(), step: step.id() };
+                    let args = StepArgs {
+                        run: run.id(),
+                        step: step.id(),
+                    };
                     let Some((now, at)) = self.load(args).await? else {
                         return Ok(Outcome::Complete);
                     };
@@ -244,9 +278,15 @@ impl Engine {
             .map(|(id, _)| id.0)
             .collect::<Vec<_>>();
         if !unlocked.is_empty() {
-            let rows = self.repository().get(Actor::Worker, Table::Steps, &unlocked).await?;
-            let steps: Vec<Step> =
-                rows.into_iter().flatten().map(crate::repository::Row::entity).collect::<Result<_>>()?;
+            let rows = self
+                .repository()
+                .get(Actor::Worker, Table::Steps, &unlocked)
+                .await?;
+            let steps: Vec<Step> = rows
+                .into_iter()
+                .flatten()
+                .map(crate::repository::Row::entity)
+                .collect::<Result<_>>()?;
             self.hint(&run, steps.iter()).await?;
         }
         self.tell(&run).await;
@@ -267,7 +307,10 @@ impl Engine {
         if again {
             self.apply_fenced(vec![postpone(&step, &error)]).await?;
             let after = pause(self.options().backoff, step.attempt, &error);
-            return Ok(Outcome::Retry { after, error: error.code().to_owned() });
+            return Ok(Outcome::Retry {
+                after,
+                error: error.code().to_owned(),
+            });
         }
         if self.apply_fenced(vec![give_up(&step, &error)]).await? {
             let failure = json!(Failure::from(&error));
@@ -285,7 +328,9 @@ impl Engine {
             self.tell(&run).await;
             return Ok(Outcome::Discard { error: code });
         }
-        Ok(Outcome::Discard { error: error.code().to_owned() })
+        Ok(Outcome::Discard {
+            error: error.code().to_owned(),
+        })
     }
 
     /// Applies changes that the step's version guards; `false` where another has begun it since.
@@ -317,7 +362,10 @@ mod tests {
     fn run() -> Run {
         let spec = crate::engine::RunSpec::audiobook(crate::BookId::random());
         Run {
-            meta: Meta { version: 1, ..Meta::new(RunId::random(), LOCAL_USER) },
+            meta: Meta {
+                version: 1,
+                ..Meta::new(RunId::random(), LOCAL_USER)
+            },
             book_id: spec.book_id,
             state: RunState::Running,
             recipe: spec.recipe,
@@ -338,7 +386,11 @@ mod tests {
             weight: 1,
             input: Value::Null,
         };
-        Plan { steps: vec![step("a", &[]), step("b", &[]), step("c", &["a", "b"])], calls: 0, characters: 0 }
+        Plan {
+            steps: vec![step("a", &[]), step("b", &[]), step("c", &["a", "b"])],
+            calls: 0,
+            characters: 0,
+        }
     }
 
     #[test]
@@ -348,7 +400,10 @@ mod tests {
         assert!(can_begin(&run, &steps[0]));
         assert!(!can_begin(&run, &steps[2]), "it waits for two");
         steps[0].state = StepState::Running;
-        assert!(can_begin(&run, &steps[0]), "taken over from a worker that died");
+        assert!(
+            can_begin(&run, &steps[0]),
+            "taken over from a worker that died"
+        );
         steps[0].state = StepState::Completed;
         assert!(!can_begin(&run, &steps[0]));
         run.state = RunState::Cancelled;
@@ -360,11 +415,15 @@ mod tests {
         let run = run();
         let steps = planned(&run, &plan());
         let first = complete(&run, &steps[0], StepOutput::default());
-        let Change::Increment { id, by, .. } = &first[1] else { panic!("{first:?}") };
+        let Change::Increment { id, by, .. } = &first[1] else {
+            panic!("{first:?}")
+        };
         assert_eq!((*id, *by), (steps[2].meta.id, -1));
         assert_eq!(first.len(), 2);
         let last = complete(&run, &steps[2], StepOutput::default());
-        let Change::Update { table, set, .. } = &last[1] else { panic!("{last:?}") };
+        let Change::Update { table, set, .. } = &last[1] else {
+            panic!("{last:?}")
+        };
         assert_eq!(*table, Table::Runs);
         assert_eq!(set["state"], "completed");
     }
@@ -377,6 +436,9 @@ mod tests {
         assert!((6.0..=10.0).contains(&at(4)));
         assert!(at(60) <= 375.0);
         let after = error.with_retry(Retry::After(Duration::from_secs(7)));
-        assert_eq!(pause(Duration::from_secs(1), 3, &after), Duration::from_secs(7));
+        assert_eq!(
+            pause(Duration::from_secs(1), 3, &after),
+            Duration::from_secs(7)
+        );
     }
 }

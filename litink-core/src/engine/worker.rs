@@ -69,7 +69,10 @@ impl Engine {
     /// A worker of this engine. Any number may run, in any number of processes.
     #[must_use]
     pub fn worker(&self, options: WorkerOptions) -> Worker {
-        Worker { engine: self.clone(), options }
+        Worker {
+            engine: self.clone(),
+            options,
+        }
     }
 }
 
@@ -102,7 +105,9 @@ impl Worker {
     }
 
     fn info(&self) -> WorkerInfo {
-        WorkerInfo { name: self.options.name.clone() }
+        WorkerInfo {
+            name: self.options.name.clone(),
+        }
     }
 
     async fn reopen(&self, stop: &CancellationToken) -> Option<Session> {
@@ -161,7 +166,14 @@ impl<'a> Life<'a> {
         abandon: &'a CancellationToken,
     ) -> Self {
         let (flights, lost) = (Arc::default(), CancellationToken::new());
-        Self { worker, session, stop, abandon, flights, lost }
+        Self {
+            worker,
+            session,
+            stop,
+            abandon,
+            flights,
+            lost,
+        }
     }
 
     async fn live(self) -> Ended {
@@ -173,7 +185,10 @@ impl<'a> Life<'a> {
             Arc::clone(&self.flights),
             self.lost.clone(),
         ));
-        attendants.spawn(watch_runs(self.worker.engine.clone(), Arc::clone(&self.flights)));
+        attendants.spawn(watch_runs(
+            self.worker.engine.clone(),
+            Arc::clone(&self.flights),
+        ));
         let mut steps = JoinSet::new();
         let ended = self.turns(&mut steps).await;
         self.cancel_all().await;
@@ -249,7 +264,11 @@ impl<'a> Life<'a> {
         draining: bool,
     ) -> Turn {
         let free = (self.worker.options.concurrency as usize).saturating_sub(in_flight);
-        let want = if draining { 0 } else { u32::try_from(free).unwrap_or(u32::MAX) };
+        let want = if draining {
+            0
+        } else {
+            u32::try_from(free).unwrap_or(u32::MAX)
+        };
         let wait = match (settle.is_empty(), draining) {
             (true, false) => TURN_WAIT,
             // A draining worker looks at its clock from time to time.
@@ -271,9 +290,16 @@ impl<'a> Life<'a> {
         done: &mpsc::UnboundedSender<Settle>,
         steps: &mut JoinSet<()>,
     ) {
-        let refused = exchanged.settled.iter().filter(|accepted| !**accepted).count();
+        let refused = exchanged
+            .settled
+            .iter()
+            .filter(|accepted| !**accepted)
+            .count();
         if refused > 0 {
-            tracing::warn!(refused, "jobs were settled too late; another worker has them");
+            tracing::warn!(
+                refused,
+                "jobs were settled too late; another worker has them"
+            );
         }
         for leased in exchanged.leased.into_iter().chain(exchanged.lost) {
             self.begin(leased, done.clone(), steps).await;
@@ -290,7 +316,11 @@ impl<'a> Life<'a> {
     ) {
         let Leased { lease, job } = leased;
         let cancel = CancellationToken::new();
-        let flight = Flight { lease, run: job.group.map(RunId), cancel: cancel.clone() };
+        let flight = Flight {
+            lease,
+            run: job.group.map(RunId),
+            cancel: cancel.clone(),
+        };
         self.flights.lock().await.insert(lease.job, flight);
         let engine = self.worker.engine.clone();
         let extensions = self.worker.options.extensions.clone();
@@ -299,13 +329,19 @@ impl<'a> Life<'a> {
             let step = AssertUnwindSafe(engine.execute(&job, &cancel, extensions));
             let outcome = step.catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!(kind = job.kind, "a step panicked; please report it");
-                Outcome::Retry { after: Duration::from_secs(5), error: "panic".into() }
+                Outcome::Retry {
+                    after: Duration::from_secs(5),
+                    error: "panic".into(),
+                }
             });
             metrics::counter!("litink_steps_total", "kind" => job.kind, "outcome" => name(&outcome))
                 .increment(1);
             let mut flights = flights.lock().await;
             // A newer lease of the same job in this process has its own flight.
-            if flights.get(&lease.job).is_some_and(|flight| flight.lease == lease) {
+            if flights
+                .get(&lease.job)
+                .is_some_and(|flight| flight.lease == lease)
+            {
                 flights.remove(&lease.job);
             }
             drop(flights);
@@ -333,7 +369,10 @@ fn name(outcome: &Outcome) -> &'static str {
 
 fn cancel_flights(flights: &HashMap<JobId, Flight>, leases: &[Lease]) {
     for lease in leases {
-        if let Some(flight) = flights.get(&lease.job).filter(|flight| flight.lease == *lease) {
+        if let Some(flight) = flights
+            .get(&lease.job)
+            .filter(|flight| flight.lease == *lease)
+        {
             flight.cancel.cancel();
         }
     }
@@ -376,13 +415,20 @@ async fn beat(
 async fn watch_runs(engine: Engine, flights: Arc<Mutex<HashMap<JobId, Flight>>>) {
     loop {
         sleep(CANCEL_CHECK).await;
-        let mut runs: Vec<RunId> = flights.lock().await.values().filter_map(|f| f.run).collect();
+        let mut runs: Vec<RunId> = flights
+            .lock()
+            .await
+            .values()
+            .filter_map(|f| f.run)
+            .collect();
         runs.sort_unstable();
         runs.dedup();
         if runs.is_empty() {
             continue;
         }
-        let Ok(stopped) = stopped(&engine, &runs).await else { continue };
+        let Ok(stopped) = stopped(&engine, &runs).await else {
+            continue;
+        };
         for flight in flights.lock().await.values() {
             if flight.run.is_some_and(|run| stopped.contains(&run)) {
                 flight.cancel.cancel();
@@ -395,10 +441,18 @@ async fn watch_runs(engine: Engine, flights: Arc<Mutex<HashMap<JobId, Flight>>>)
 /// make is wanted when it is resumed.
 async fn stopped(engine: &Engine, runs: &[RunId]) -> Result<Vec<RunId>, Error> {
     let ids: Vec<_> = runs.iter().map(|run| run.0).collect();
-    let rows = engine.repository().get(Actor::Worker, Table::Runs, &ids).await?;
+    let rows = engine
+        .repository()
+        .get(Actor::Worker, Table::Runs, &ids)
+        .await?;
     let cancelled = |row: Option<Row>| match row.map(Row::entity::<Run>) {
         None => true,
         Some(run) => run.is_ok_and(|run| run.state == RunState::Cancelled),
     };
-    Ok(runs.iter().zip(rows).filter(|(_, row)| cancelled(row.clone())).map(|(id, _)| *id).collect())
+    Ok(runs
+        .iter()
+        .zip(rows)
+        .filter(|(_, row)| cancelled(row.clone()))
+        .map(|(id, _)| *id)
+        .collect())
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Format;
-use crate::domain::{Block, ChapterKind};
 pub use crate::domain::Warning;
+use crate::domain::{Block, ChapterKind};
 
 /// A book as it was read: who wrote it, and its chapters in reading order.
 ///

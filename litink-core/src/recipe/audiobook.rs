@@ -45,7 +45,9 @@ impl Recipe for Audiobook {
     }
 
     fn provider(&self, options: &Value) -> Option<String> {
-        AudiobookOptions::parse(options).ok().map(|options| options.provider)
+        AudiobookOptions::parse(options)
+            .ok()
+            .map(|options| options.provider)
     }
 
     fn plan(&self, input: &PlanInput<'_>) -> Result<Plan> {
@@ -60,8 +62,10 @@ impl Recipe for Audiobook {
             "cover" => cover::execute(context, &options).await,
             "package" => package::execute(step, &options, context).await,
             "finish" => package::finish(context).await,
-            other => Err(Error::internal("a step of a kind that this recipe does not have")
-                .with_context("kind", other)),
+            other => Err(
+                Error::internal("a step of a kind that this recipe does not have")
+                    .with_context("kind", other),
+            ),
         }
     }
 }
@@ -72,7 +76,10 @@ fn to_json(value: &impl Serialize) -> Result<Value> {
 
 fn from_json<T: DeserializeOwned>(value: &Value) -> Result<T> {
     T::deserialize(value).map_err(|error| {
-        Error::new(crate::ErrorKind::Corrupt, "a stored step cannot be read by this version")
-            .with_source(error)
+        Error::new(
+            crate::ErrorKind::Corrupt,
+            "a stored step cannot be read by this version",
+        )
+        .with_source(error)
     })
 }

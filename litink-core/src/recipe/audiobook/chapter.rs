@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Actor, Error, ErrorKind, Result,
-    audio::{self, Joiner, JoinOptions, PartSpan, Pcm, SampleSpan, subtitle::Cue},
+    audio::{self, JoinOptions, Joiner, PartSpan, Pcm, SampleSpan, subtitle::Cue},
     domain::Step,
     engine::{Asset, StepContext},
     provider::SpeechMark,
@@ -54,13 +54,27 @@ pub(super) async fn execute(step: &Step, context: &StepContext) -> Result<StepOu
         .map_err(|error| Error::internal("joining a chapter stopped").with_source(error))??;
     let key = |ending: &str| {
         let name = format!("{}.{ending}", step.key.replace('/', "-"));
-        StorageKey::new(context.run().meta.owner, Area::Audio, context.run().id(), &name)
+        StorageKey::new(
+            context.run().meta.owner,
+            Area::Audio,
+            context.run().id(),
+            &name,
+        )
     };
     let (samples_key, cues_key) = (key("s16le"), key("cues.json"));
     let storage = context.engine().storage();
     let cues = Bytes::from(to_json(&joined.cues)?.to_string());
-    storage.put_bytes(Actor::Worker, &samples_key, joined.pcm.to_le_bytes(), "audio/L16").await?;
-    storage.put_bytes(Actor::Worker, &cues_key, cues, "application/json").await?;
+    storage
+        .put_bytes(
+            Actor::Worker,
+            &samples_key,
+            joined.pcm.to_le_bytes(),
+            "audio/L16",
+        )
+        .await?;
+    storage
+        .put_bytes(Actor::Worker, &cues_key, cues, "application/json")
+        .await?;
     StepOutput::new(ChapterOutput {
         title: input.title,
         samples_key,
@@ -72,24 +86,33 @@ pub(super) async fn execute(step: &Step, context: &StepContext) -> Result<StepOu
 
 async fn parts(input: &ChapterInput, context: &StepContext) -> Result<Vec<Part>> {
     let steps = context.completed(&input.parts).await?;
-    let outputs: Vec<SpeakOutput> =
-        steps.iter().map(|step| from_json(&step.output)).collect::<Result<_>>()?;
+    let outputs: Vec<SpeakOutput> = steps
+        .iter()
+        .map(|step| from_json(&step.output))
+        .collect::<Result<_>>()?;
     let ids: Vec<_> = outputs.iter().map(|output| output.generation).collect();
     let assets = context.assets(&ids).await?;
     let mut parts = Vec::with_capacity(steps.len());
     for (step, asset) in steps.iter().zip(assets) {
         let Asset::Speech { audio, marks, .. } = asset else {
-            return Err(Error::new(ErrorKind::Corrupt, "a stored generation is not speech"));
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "a stored generation is not speech",
+            ));
         };
         let storage = context.engine().storage();
-        let bytes = storage.get_bytes(Actor::Worker, &audio.key, MAX_PART_BYTES).await?;
-        let decoded = tokio::task::spawn_blocking(move || {
-            audio::decode(&bytes, &audio.media_type)
-        });
+        let bytes = storage
+            .get_bytes(Actor::Worker, &audio.key, MAX_PART_BYTES)
+            .await?;
+        let decoded = tokio::task::spawn_blocking(move || audio::decode(&bytes, &audio.media_type));
         let pcm = decoded
             .await
             .map_err(|error| Error::internal("decoding stopped").with_source(error))??;
-        parts.push(Part { input: from_json(&step.input)?, pcm, marks });
+        parts.push(Part {
+            input: from_json(&step.input)?,
+            pcm,
+            marks,
+        });
     }
     Ok(parts)
 }
@@ -103,24 +126,45 @@ fn join(parts: Vec<Part>) -> Result<Joined> {
     let mut joiner = Joiner::new(JoinOptions::default());
     let mut spoken = Vec::with_capacity(parts.len());
     for Part { input, pcm, marks } in parts {
-        let marks_ms = marks.iter().map(|mark| (mark.start_ms, mark.end_ms)).collect();
-        joiner.push(audio::Part { pcm, after: input.ends, marks_ms })?;
+        let marks_ms = marks
+            .iter()
+            .map(|mark| (mark.start_ms, mark.end_ms))
+            .collect();
+        joiner.push(audio::Part {
+            pcm,
+            after: input.ends,
+            marks_ms,
+        })?;
         spoken.push(input);
     }
     let joined = joiner.finish()?;
     let rate = joined.pcm.sample_rate;
-    let cues = spoken.iter().zip(&joined.parts).flat_map(|(input, part)| cues_of(input, part, rate));
-    Ok(Joined { cues: cues.collect(), pcm: joined.pcm })
+    let cues = spoken
+        .iter()
+        .zip(&joined.parts)
+        .flat_map(|(input, part)| cues_of(input, part, rate));
+    Ok(Joined {
+        cues: cues.collect(),
+        pcm: joined.pcm,
+    })
 }
 
 /// One cue a sentence: by the provider's marks where it gave one for each, else in proportion to
 /// the characters within the measured part.
 fn cues_of(input: &SpeakInput, part: &PartSpan, sample_rate: u32) -> Vec<Cue> {
     let by_marks = part.marks.len() == input.sentences.len();
-    let spans = input.sentences.iter().enumerate().map(|(i, &(start, end))| {
-        let span = if by_marks { part.marks[i] } else { share(input, part, start, end) };
-        (input.text.get(start..end).unwrap_or_default(), span)
-    });
+    let spans = input
+        .sentences
+        .iter()
+        .enumerate()
+        .map(|(i, &(start, end))| {
+            let span = if by_marks {
+                part.marks[i]
+            } else {
+                share(input, part, start, end)
+            };
+            (input.text.get(start..end).unwrap_or_default(), span)
+        });
     spans
         .map(|(text, span)| Cue {
             start: audio::duration_of(span.start, sample_rate),
@@ -135,8 +179,14 @@ fn cues_of(input: &SpeakInput, part: &PartSpan, sample_rate: u32) -> Vec<Cue> {
 fn share(input: &SpeakInput, part: &PartSpan, start: usize, end: usize) -> SampleSpan {
     let total = input.text.chars().count().max(1) as u64;
     let at = |byte: usize| {
-        let before = input.text.get(..byte).map_or(0, |text| text.chars().count()) as u64;
+        let before = input
+            .text
+            .get(..byte)
+            .map_or(0, |text| text.chars().count()) as u64;
         part.start + (part.end - part.start) * before / total
     };
-    SampleSpan { start: at(start), end: at(end) }
+    SampleSpan {
+        start: at(start),
+        end: at(end),
+    }
 }

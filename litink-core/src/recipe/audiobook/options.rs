@@ -84,8 +84,14 @@ pub enum OutputFormat {
 
 impl OutputFormat {
     /// Every format.
-    pub const ALL: &'static [Self] =
-        &[Self::M4b, Self::Mp3, Self::Flac, Self::Wav, Self::Vtt, Self::Srt];
+    pub const ALL: &'static [Self] = &[
+        Self::M4b,
+        Self::Mp3,
+        Self::Flac,
+        Self::Wav,
+        Self::Vtt,
+        Self::Srt,
+    ];
 
     /// Its name, which is its file ending.
     #[must_use]
@@ -136,10 +142,17 @@ impl FromStr for OutputFormat {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|format| format.as_str() == text).ok_or_else(|| {
-            let all: Vec<_> = Self::ALL.iter().map(|format| format.as_str()).collect();
-            bad_options(format!("there is no format `{text}`; take of {}", all.join(", ")))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|format| format.as_str() == text)
+            .ok_or_else(|| {
+                let all: Vec<_> = Self::ALL.iter().map(|format| format.as_str()).collect();
+                bad_options(format!(
+                    "there is no format `{text}`; take of {}",
+                    all.join(", ")
+                ))
+            })
     }
 }
 
@@ -160,16 +173,24 @@ impl AudiobookOptions {
 
     fn check(&self) -> Result<()> {
         if self.formats.is_empty() {
-            return Err(bad_options("`formats` is empty; name one of m4b, mp3, flac, wav, vtt, srt"));
+            return Err(bad_options(
+                "`formats` is empty; name one of m4b, mp3, flac, wav, vtt, srt",
+            ));
         }
         let unique: BTreeSet<_> = self.formats.iter().collect();
         if unique.len() != self.formats.len() {
             return Err(bad_options("`formats` names the same format twice"));
         }
-        if self.speed.is_some_and(|speed| !(0.25..=4.0).contains(&speed)) {
+        if self
+            .speed
+            .is_some_and(|speed| !(0.25..=4.0).contains(&speed))
+        {
             return Err(bad_options("`speed` lies between 0.25 and 4"));
         }
-        if self.bitrate_kbps.is_some_and(|rate| !(16..=320).contains(&rate)) {
+        if self
+            .bitrate_kbps
+            .is_some_and(|rate| !(16..=320).contains(&rate))
+        {
             return Err(bad_options("`bitrate_kbps` lies between 16 and 320"));
         }
         if let Some(chapters) = &self.chapters {
@@ -183,7 +204,9 @@ impl AudiobookOptions {
     /// # Errors
     /// Code `bad_options` where it names a chapter that the book does not have.
     pub fn select(&self, count: usize) -> Result<Vec<usize>> {
-        let Some(text) = &self.chapters else { return Ok((0..count).collect()) };
+        let Some(text) = &self.chapters else {
+            return Ok((0..count).collect());
+        };
         let chosen = parse_selection(text)?;
         match chosen.last() {
             Some(last) if *last > count => Err(bad_options(format!(
@@ -258,8 +281,10 @@ mod tests {
     #[test]
     fn chapters_are_chosen_by_number() {
         let select = |text: &str, count| {
-            let options =
-                AudiobookOptions { chapters: Some(text.into()), ..AudiobookOptions::default() };
+            let options = AudiobookOptions {
+                chapters: Some(text.into()),
+                ..AudiobookOptions::default()
+            };
             options.select(count)
         };
         assert_eq!(select("1-3,5", 5).unwrap(), [0, 1, 2, 4]);

@@ -7,14 +7,14 @@ use serde_json::json;
 use tokio_util::io::ReaderStream;
 
 use super::{
-    AudiobookOptions, OutputFormat,
-    chapter::ChapterOutput,
-    cover::CoverOutput,
-    from_json,
+    AudiobookOptions, OutputFormat, chapter::ChapterOutput, cover::CoverOutput, from_json,
 };
 use crate::{
     Actor, Error, ErrorKind, Result,
-    audio::{duration_of, subtitle::{self, Cue, Layout}},
+    audio::{
+        duration_of,
+        subtitle::{self, Cue, Layout},
+    },
     domain::{Book, Export, Meta, Step},
     encoder::{AudioFormat, AudiobookTags, ChapterMark, CoverArt, EncodeRequest},
     engine::StepContext,
@@ -45,15 +45,25 @@ pub(super) async fn execute(
 ) -> Result<StepOutput> {
     let input: PackageInput = from_json(&step.input)?;
     let steps = context.completed(&input.chapters).await?;
-    let chapters: Vec<ChapterOutput> =
-        steps.iter().map(|step| from_json(&step.output)).collect::<Result<_>>()?;
+    let chapters: Vec<ChapterOutput> = steps
+        .iter()
+        .map(|step| from_json(&step.output))
+        .collect::<Result<_>>()?;
     let book = context.book().await?;
-    let package = Package { context, options, book, chapters, input };
+    let package = Package {
+        context,
+        options,
+        book,
+        chapters,
+        input,
+    };
     let file = tempfile::Builder::new()
         .prefix("litink-")
         .suffix(&format!(".{}", package.input.format))
         .tempdir()?;
-    let path = file.path().join(format!("audiobook.{}", package.input.format));
+    let path = file
+        .path()
+        .join(format!("audiobook.{}", package.input.format));
     match package.input.format.audio() {
         Some(format) => package.encode(format, &path).await?,
         None => package.subtitles(&path).await?,
@@ -65,8 +75,15 @@ pub(super) async fn execute(
 pub(super) async fn finish(context: &StepContext) -> Result<StepOutput> {
     let run = context.run();
     let prefix = StorageKey::group_prefix(run.meta.owner, Area::Audio, run.id());
-    context.engine().storage().delete_prefix(Actor::Worker, &prefix).await?;
-    Ok(StepOutput { output: json!({}), changes: Vec::new() })
+    context
+        .engine()
+        .storage()
+        .delete_prefix(Actor::Worker, &prefix)
+        .await?;
+    Ok(StepOutput {
+        output: json!({}),
+        changes: Vec::new(),
+    })
 }
 
 struct Package<'a> {
@@ -83,12 +100,23 @@ impl Package<'_> {
     }
 
     fn sample_rate(&self) -> Result<u32> {
-        let rate = self.chapters.first().map_or(0, |chapter| chapter.sample_rate);
-        if rate > 0 && self.chapters.iter().all(|chapter| chapter.sample_rate == rate) {
+        let rate = self
+            .chapters
+            .first()
+            .map_or(0, |chapter| chapter.sample_rate);
+        if rate > 0
+            && self
+                .chapters
+                .iter()
+                .all(|chapter| chapter.sample_rate == rate)
+        {
             return Ok(rate);
         }
-        Err(Error::new(ErrorKind::Provider, "the provider spoke chapters at different sample rates")
-            .with_code("mixed_sample_rates"))
+        Err(Error::new(
+            ErrorKind::Provider,
+            "the provider spoke chapters at different sample rates",
+        )
+        .with_code("mixed_sample_rates"))
     }
 
     async fn encode(&self, format: AudioFormat, path: &Path) -> Result<()> {
@@ -117,18 +145,33 @@ impl Package<'_> {
         let mut start_samples = 0;
         let mut marks = Vec::with_capacity(self.chapters.len());
         for (chapter, number) in self.chapters.iter().zip(1..) {
-            let title = chapter.title.clone().unwrap_or_else(|| format!("Part {number}"));
-            marks.push(ChapterMark { title, start_samples });
+            let title = chapter
+                .title
+                .clone()
+                .unwrap_or_else(|| format!("Part {number}"));
+            marks.push(ChapterMark {
+                title,
+                start_samples,
+            });
             start_samples += chapter.samples;
         }
-        let draft = self.context.engine().provider(&self.options.provider)?.capabilities(None).draft;
+        let draft = self
+            .context
+            .engine()
+            .provider(&self.options.provider)?
+            .capabilities(None)
+            .draft;
         let book = &self.book;
         let voice = self.options.voice.as_deref().unwrap_or("default voice");
         Ok(AudiobookTags {
             title: book.title.clone(),
             authors: book.authors.clone(),
             narrator: Some(format!("{} ({voice})", self.options.provider)),
-            language: self.options.language.clone().or_else(|| book.language.clone()),
+            language: self
+                .options
+                .language
+                .clone()
+                .or_else(|| book.language.clone()),
             publisher: book.publisher.clone(),
             published: book.published.clone(),
             description: book.description.clone(),
@@ -143,25 +186,41 @@ impl Package<'_> {
             (Some(key), _) => Some(key.clone()),
             (None, Some(step)) => {
                 let steps = self.context.completed(std::slice::from_ref(step)).await?;
-                let drawn = steps.first().map(|step| from_json::<CoverOutput>(&step.output));
-                drawn.transpose()?.and_then(|drawn| drawn.image).map(|image| image.key)
+                let drawn = steps
+                    .first()
+                    .map(|step| from_json::<CoverOutput>(&step.output));
+                drawn
+                    .transpose()?
+                    .and_then(|drawn| drawn.image)
+                    .map(|image| image.key)
             }
             (None, None) => None,
         };
         let Some(key) = key else { return Ok(None) };
-        let media_type = if key.name().ends_with(".png") { "image/png" } else { "image/jpeg" };
+        let media_type = if key.name().ends_with(".png") {
+            "image/png"
+        } else {
+            "image/jpeg"
+        };
         let storage = self.context.engine().storage();
-        let bytes = storage.get_bytes(Actor::Worker, &key, MAX_COVER_BYTES).await?;
+        let bytes = storage
+            .get_bytes(Actor::Worker, &key, MAX_COVER_BYTES)
+            .await?;
         // Players know these two; a cover of another kind stays with the book.
         let known = key.name().ends_with(".png") || key.name().ends_with(".jpg");
-        Ok(known.then(|| CoverArt { media_type: media_type.into(), bytes }))
+        Ok(known.then(|| CoverArt {
+            media_type: media_type.into(),
+            bytes,
+        }))
     }
 
     async fn subtitles(&self, path: &Path) -> Result<()> {
         let storage = self.context.engine().storage();
         let (mut cues, mut offset) = (Vec::new(), 0);
         for chapter in &self.chapters {
-            let bytes = storage.get_bytes(Actor::Worker, &chapter.cues_key, MAX_CUES_BYTES).await?;
+            let bytes = storage
+                .get_bytes(Actor::Worker, &chapter.cues_key, MAX_CUES_BYTES)
+                .await?;
             let of_chapter: Vec<Cue> = serde_json::from_slice(&bytes).map_err(|error| {
                 Error::new(ErrorKind::Corrupt, "stored cues cannot be read").with_source(error)
             })?;
@@ -190,7 +249,12 @@ impl Package<'_> {
         let body = ReaderStream::with_capacity(tokio::fs::File::open(path).await?, 256 * 1024);
         let options = PutOptions::media_type(format.media_type());
         let body = body.map_err(Error::from).boxed();
-        let stored = self.context.engine().storage().put(Actor::Worker, &key, body, &options).await?;
+        let stored = self
+            .context
+            .engine()
+            .storage()
+            .put(Actor::Worker, &key, body, &options)
+            .await?;
         let duration = duration_of(self.total_samples(), self.sample_rate()?);
         let export = Export {
             meta: Meta::new(Export::id_of(run.id(), &file_name), run.meta.owner),
@@ -205,20 +269,33 @@ impl Package<'_> {
             duration_ms: format.audio().map(|_| duration.as_millis() as u64),
         };
         let output = json!({ "export": export.id() });
-        Ok(StepOutput { output, changes: vec![Change::insert(&export)?] })
+        Ok(StepOutput {
+            output,
+            changes: vec![Change::insert(&export)?],
+        })
     }
 }
 
 /// A title as a file's name, on every system: without separators and what shells and Windows trip
 /// over, at most 100 bytes.
 fn file_name(title: &str) -> String {
-    let safe = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c };
+    let safe = |c: char| {
+        if c.is_control() || "/\\:*?\"<>|".contains(c) {
+            '-'
+        } else {
+            c
+        }
+    };
     let mut name: String = title.trim().chars().map(safe).collect();
     while name.len() > 100 {
         name.pop();
     }
     let name = name.trim_matches(['.', ' ']);
-    if name.is_empty() { "audiobook".into() } else { name.into() }
+    if name.is_empty() {
+        "audiobook".into()
+    } else {
+        name.into()
+    }
 }
 
 #[cfg(test)]

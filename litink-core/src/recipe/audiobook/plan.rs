@@ -15,19 +15,28 @@ const JOIN_SHARE: u64 = 20;
 pub(super) fn plan(input: &PlanInput<'_>) -> Result<Plan> {
     let options = AudiobookOptions::parse(input.options)?;
     let Some(speech) = &input.provider.speech else {
-        return Err(Error::new(ErrorKind::Unsupported, "this provider does not speak")
-            .with_code("unsupported_modality")
-            .with_context("provider", &options.provider));
+        return Err(
+            Error::new(ErrorKind::Unsupported, "this provider does not speak")
+                .with_code("unsupported_modality")
+                .with_context("provider", &options.provider),
+        );
     };
     check_voice(&options, speech)?;
     let narrated = narrated(input.chapters, options.include);
     let chosen = options.select(narrated.len())?;
-    let language = options.language.clone().or_else(|| input.book.language.clone());
+    let language = options
+        .language
+        .clone()
+        .or_else(|| input.book.language.clone());
     let mut plan = Plan::default();
     let mut chapters = Vec::new();
     for place in chosen {
         let chapter = narrated[place];
-        let spoken = Spoken { chapter, titles: options.titles, language: language.as_deref() };
+        let spoken = Spoken {
+            chapter,
+            titles: options.titles,
+            language: language.as_deref(),
+        };
         if let Some(key) = spoken.plan(speech.max_input_chars.max(1), &mut plan)? {
             chapters.push(key);
         }
@@ -47,7 +56,9 @@ fn check_voice(
     options: &AudiobookOptions,
     speech: &crate::provider::SpeechCapabilities,
 ) -> Result<()> {
-    let Some(voice) = &options.voice else { return Ok(()) };
+    let Some(voice) = &options.voice else {
+        return Ok(());
+    };
     // An id with a colon is for the provider to judge: it may take more than it lists.
     if speech.voices.is_empty() || voice.contains(':') {
         return Ok(());
@@ -55,15 +66,24 @@ fn check_voice(
     if speech.voices.iter().any(|known| known.id == *voice) {
         return Ok(());
     }
-    let known: Vec<_> = speech.voices.iter().map(|voice| voice.id.as_str()).collect();
-    Err(Error::invalid("unknown_voice", format!("there is no voice `{voice}`"))
-        .with_context("voices", known.join(", ")))
+    let known: Vec<_> = speech
+        .voices
+        .iter()
+        .map(|voice| voice.id.as_str())
+        .collect();
+    Err(
+        Error::invalid("unknown_voice", format!("there is no voice `{voice}`"))
+            .with_context("voices", known.join(", ")),
+    )
 }
 
 fn narrated(chapters: &[Chapter], include: Include) -> Vec<&Chapter> {
     let of_the_work = |chapter: &&Chapter| chapter.kind == ChapterKind::Chapter;
     let any = chapters.iter().any(|chapter| of_the_work(&chapter));
-    chapters.iter().filter(|c| include == Include::All || !any || of_the_work(c)).collect()
+    chapters
+        .iter()
+        .filter(|c| include == Include::All || !any || of_the_work(c))
+        .collect()
 }
 
 /// A chapter as it is spoken.
@@ -80,7 +100,10 @@ impl Spoken<'_> {
         let title = self.title();
         let paragraphs: Vec<_> = title
             .iter()
-            .map(|text| Paragraph { text, ends_scene: false })
+            .map(|text| Paragraph {
+                text,
+                ends_scene: false,
+            })
             .chain(text::paragraphs(&self.chapter.blocks))
             .filter(|paragraph| paragraph.text.chars().any(char::is_alphanumeric))
             .collect();
@@ -94,32 +117,60 @@ impl Spoken<'_> {
             let key = format!("speak/{position:04}/{i:04}");
             let input = SpeakInput {
                 text: chunk.text,
-                sentences: chunk.sentences.iter().map(|range| (range.start, range.end)).collect(),
+                sentences: chunk
+                    .sentences
+                    .iter()
+                    .map(|range| (range.start, range.end))
+                    .collect(),
                 ends: chunk.ends,
                 language: self.language.map(str::to_owned),
             };
-            plan.push(&key, "speak", Vec::new(), Some(self.chapter), chars, to_json(&input)?);
+            plan.push(
+                &key,
+                "speak",
+                Vec::new(),
+                Some(self.chapter),
+                chars,
+                to_json(&input)?,
+            );
             plan.calls += 1;
             characters += chars;
             keys.push(key);
         }
         plan.characters += characters;
         let key = format!("chapter/{position:04}");
-        let input = ChapterInput { title: self.chapter.display_title(), parts: keys.clone() };
+        let input = ChapterInput {
+            title: self.chapter.display_title(),
+            parts: keys.clone(),
+        };
         let weight = characters / JOIN_SHARE;
-        plan.push(&key, "chapter", keys, Some(self.chapter), weight, to_json(&input)?);
+        plan.push(
+            &key,
+            "chapter",
+            keys,
+            Some(self.chapter),
+            weight,
+            to_json(&input)?,
+        );
         Ok(Some(key))
     }
 
     fn title(&self) -> Option<String> {
-        self.chapter.display_title().filter(|_| self.titles).map(|title| spoken_title(&title))
+        self.chapter
+            .display_title()
+            .filter(|_| self.titles)
+            .map(|title| spoken_title(&title))
     }
 }
 
 /// A title is said as a sentence of its own.
 fn spoken_title(title: &str) -> String {
     let closed = title.ends_with(['.', '!', '?', '…', ':', '。', '！', '？']);
-    if closed { title.to_owned() } else { format!("{title}.") }
+    if closed {
+        title.to_owned()
+    } else {
+        format!("{title}.")
+    }
 }
 
 impl Plan {
@@ -161,16 +212,31 @@ impl Plan {
             let mut after = chapters.to_vec();
             let cover = cover.clone().filter(|_| format.audio().is_some());
             after.extend(cover.clone());
-            let input = PackageInput { format: *format, chapters: chapters.to_vec(), cover };
+            let input = PackageInput {
+                format: *format,
+                chapters: chapters.to_vec(),
+                cover,
+            };
             let weight = if format.audio().is_some() { weight } else { 0 };
             self.push(&key, "package", after, None, weight, to_json(&input)?);
             packages.push(key);
         }
         // A cover that no format shows must still lead to the end.
-        if options.formats.iter().all(|format| format.audio().is_none()) {
+        if options
+            .formats
+            .iter()
+            .all(|format| format.audio().is_none())
+        {
             packages.extend(cover);
         }
-        self.push("finish", "finish", packages, None, 0, serde_json::Value::Null);
+        self.push(
+            "finish",
+            "finish",
+            packages,
+            None,
+            0,
+            serde_json::Value::Null,
+        );
         Ok(())
     }
 }
@@ -235,12 +301,22 @@ mod tests {
     }
 
     fn plan_with(options: Value, max_input_chars: usize) -> Result<Plan> {
-        let speech = SpeechCapabilities { max_input_chars, ..SpeechCapabilities::default() };
-        let provider =
-            ProviderCapabilities { speech: Some(speech), ..ProviderCapabilities::default() };
+        let speech = SpeechCapabilities {
+            max_input_chars,
+            ..SpeechCapabilities::default()
+        };
+        let provider = ProviderCapabilities {
+            speech: Some(speech),
+            ..ProviderCapabilities::default()
+        };
         let options = Audiobook.options(&options)?;
         let (book, chapters) = (book(false), chapters());
-        plan(&PlanInput { book: &book, chapters: &chapters, options: &options, provider: &provider })
+        plan(&PlanInput {
+            book: &book,
+            chapters: &chapters,
+            options: &options,
+            provider: &provider,
+        })
     }
 
     fn keys(plan: &Plan) -> Vec<&str> {
@@ -287,18 +363,33 @@ mod tests {
         plan.validate().unwrap();
         assert_eq!(
             keys(&plan),
-            ["speak/0002/0000", "chapter/0002", "cover", "package/vtt", "finish"]
+            [
+                "speak/0002/0000",
+                "chapter/0002",
+                "cover",
+                "package/vtt",
+                "finish"
+            ]
         );
         assert_eq!(plan_with(json!({"include": "all"}), 4096).unwrap().calls, 3);
-        assert_eq!(plan_with(json!({"chapters": "9"}), 4096).unwrap_err().code(), "bad_options");
+        assert_eq!(
+            plan_with(json!({"chapters": "9"}), 4096)
+                .unwrap_err()
+                .code(),
+            "bad_options"
+        );
     }
 
     #[test]
     fn a_provider_that_does_not_speak_is_refused_before_anything_is_made() {
         let (book, chapters, options) = (book(false), chapters(), Value::Null);
         let provider = ProviderCapabilities::default();
-        let input =
-            PlanInput { book: &book, chapters: &chapters, options: &options, provider: &provider };
+        let input = PlanInput {
+            book: &book,
+            chapters: &chapters,
+            options: &options,
+            provider: &provider,
+        };
         assert_eq!(plan(&input).unwrap_err().code(), "unsupported_modality");
     }
 }

@@ -45,5 +45,8 @@ pub(super) async fn execute(
     let Asset::Speech { duration_ms, .. } = made.asset else {
         return Err(super::super::wrong_kind(&options.provider, "speech"));
     };
-    StepOutput::new(SpeakOutput { generation: made.id, speech_ms: duration_ms })
+    StepOutput::new(SpeakOutput {
+        generation: made.id,
+        speech_ms: duration_ms,
+    })
 }
