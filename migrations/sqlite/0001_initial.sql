@@ -85,14 +85,13 @@ CREATE TABLE steps (
     key         TEXT    NOT NULL,
     kind        TEXT    NOT NULL,
     state       TEXT    NOT NULL CHECK (
-        state IN ('waiting', 'available', 'running', 'completed', 'failed', 'cancelled')
+        state IN ('pending', 'running', 'completed', 'failed')
     ),
     waiting_on  INTEGER NOT NULL,
     unlocks     TEXT    NOT NULL,
     chapter_id  BLOB    CHECK (length(chapter_id) = 16),
     weight      INTEGER NOT NULL,
     attempt     INTEGER NOT NULL,
-    lease_token INTEGER NOT NULL,
     input       TEXT,
     output      TEXT,
     error       TEXT
@@ -154,10 +153,13 @@ CREATE INDEX exports_owner_created ON exports (owner, created_at, id);
 -- The outcomes of commits that came with a key, so that a repetition changes nothing. Kept two
 -- days, one more than promised.
 CREATE TABLE commits (
-    key     BLOB    NOT NULL PRIMARY KEY CHECK (length(key) = 16),
+    -- The user whose commit it was, or empty: nobody learns of another's commits by guessing.
+    actor   BLOB    NOT NULL CHECK (length(actor) IN (0, 16)),
+    key     BLOB    NOT NULL CHECK (length(key) = 16),
     outcome TEXT    NOT NULL,
-    at      INTEGER NOT NULL
-) STRICT;
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (actor, key)
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX commits_at ON commits (at);
 
@@ -180,7 +182,6 @@ CREATE TABLE jobs (
     seq              INTEGER NOT NULL PRIMARY KEY,
     id               BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
     kind             TEXT    NOT NULL,
-    args             TEXT    NOT NULL,
     tenant           BLOB    CHECK (length(tenant) = 16),
     priority         INTEGER NOT NULL,
     state            TEXT    NOT NULL CHECK (
@@ -193,21 +194,24 @@ CREATE TABLE jobs (
     max_attempts     INTEGER NOT NULL,
     crashes          INTEGER NOT NULL CHECK (crashes >= 0),
     max_crashes      INTEGER NOT NULL,
-    idempotency_key  TEXT,
-    trace            TEXT,
-    error            TEXT,
     created_at       INTEGER NOT NULL,
     -- Not before this; once available, since when.
     scheduled_at     INTEGER NOT NULL,
     finished_at      INTEGER,
-    -- The holder while running, else null. Deliberately no foreign key: a settle looks here, and
-    -- a session's end is followed by the rescue of what it held.
+    -- The holder while running, else null. Deliberately no foreign key: the end of a session is
+    -- followed by the rescue of what it held, not by its removal.
     session          BLOB    CHECK (length(session) = 16),
     -- Rises with each lease.
     token            INTEGER NOT NULL,
-    -- 1 while running and to be stopped.
-    cancel_requested INTEGER NOT NULL CHECK (cancel_requested IN (0, 1)),
+    -- While running: 0 no, 1 to be stopped and its worker has not heard of it, 2 it has.
+    cancel           INTEGER NOT NULL CHECK (cancel IN (0, 1, 2)),
+    idempotency_key  TEXT,
+    trace            TEXT,
+    -- The long ones last, so that nobody reads through them to the others.
+    error            TEXT,
+    args             TEXT    NOT NULL,
     CHECK ((state = 'running') = (session IS NOT NULL)),
+    CHECK (state = 'running' OR cancel = 0),
     CHECK ((state IN ('completed', 'cancelled', 'discarded')) = (finished_at IS NOT NULL))
 ) STRICT;
 
