@@ -121,7 +121,7 @@ CREATE TABLE generations (
     operation   TEXT,
     output      TEXT,
     usage       TEXT,
-    cost_micros INTEGER,
+    cost_nanos  INTEGER,
     request_id  TEXT,
     error       TEXT
 ) STRICT;
@@ -172,7 +172,9 @@ CREATE TABLE job_sessions (
     worker     TEXT    NOT NULL,
     opened_at  INTEGER NOT NULL,
     -- Moved on by each heartbeat; by then without one, the session is lost.
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    -- The number of its last turn.
+    turn       INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX job_sessions_expires ON job_sessions (expires_at);
@@ -181,6 +183,7 @@ CREATE TABLE jobs (
     -- Age: the order of insertion.
     seq              INTEGER NOT NULL PRIMARY KEY,
     id               BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    group_id         BLOB    CHECK (length(group_id) = 16),
     kind             TEXT    NOT NULL,
     tenant           BLOB    CHECK (length(tenant) = 16),
     priority         INTEGER NOT NULL,
@@ -203,6 +206,12 @@ CREATE TABLE jobs (
     session          BLOB    CHECK (length(session) = 16),
     -- Rises with each lease.
     token            INTEGER NOT NULL,
+    -- The turn of its session in which it was leased.
+    turn             INTEGER NOT NULL,
+    -- The last settle that was accepted, so that a repetition of it is accepted, too.
+    settled_by       BLOB    CHECK (length(settled_by) = 16),
+    settled_token    INTEGER,
+    settled_as       TEXT,
     -- While running: 0 no, 1 to be stopped and its worker has not heard of it, 2 it has.
     cancel           INTEGER NOT NULL CHECK (cancel IN (0, 1, 2)),
     idempotency_key  TEXT,
@@ -221,12 +230,14 @@ CREATE INDEX jobs_available ON jobs (kind, priority DESC, scheduled_at, seq)
     WHERE state = 'available';
 CREATE INDEX jobs_due ON jobs (scheduled_at)
     WHERE state IN ('scheduled', 'retryable');
-CREATE INDEX jobs_held ON jobs (session)
+CREATE INDEX jobs_held ON jobs (session, cancel)
     WHERE state = 'running';
 CREATE INDEX jobs_discarded ON jobs (seq)
     WHERE state = 'discarded';
 CREATE INDEX jobs_finished ON jobs (finished_at)
     WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_group ON jobs (group_id, seq)
+    WHERE group_id IS NOT NULL;
 CREATE INDEX jobs_tenant ON jobs (tenant, seq)
     WHERE tenant IS NOT NULL;
 CREATE UNIQUE INDEX jobs_live_key ON jobs (kind, idempotency_key, ifnull(tenant, x''))

@@ -1,0 +1,12 @@
+//! Bytes in a folder or in memory, by the `object_store` crate.
+
+mod error;
+mod storage;
+mod upload;
+
+#[cfg(feature = "sqlite")]
+pub(crate) use storage::make_private_folder;
+pub use storage::ObjectStorage;
+
+#[cfg(test)]
+mod tests;
