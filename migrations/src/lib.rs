@@ -28,10 +28,11 @@ mod tests {
 
     #[test]
     fn versions_count_from_one_and_names_are_those_of_the_files() {
-        let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut files: Vec<String> =
+            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
         files.sort();
         let listed: Vec<String> = SQLITE
             .iter()

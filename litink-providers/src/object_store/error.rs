@@ -14,7 +14,10 @@ pub(super) fn store_error(error: StoreError) -> Error {
             "litink may not read or write in its storage; check the rights",
         ),
         other => from_io(other).unwrap_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "reading or writing the storage failed")
+            Error::new(
+                ErrorKind::Unavailable,
+                "reading or writing the storage failed",
+            )
         }),
     };
     described.with_source(error)
@@ -26,10 +29,9 @@ fn from_io(error: &StoreError) -> Option<Error> {
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             // The system's own error is what tells; its text is the same on every machine.
-            let copy = io.raw_os_error().map_or_else(
-                || io::Error::from(io.kind()),
-                io::Error::from_raw_os_error,
-            );
+            let copy = io
+                .raw_os_error()
+                .map_or_else(|| io::Error::from(io.kind()), io::Error::from_raw_os_error);
             return Some(Error::from(copy));
         }
         cause = error.source();

@@ -4,9 +4,6 @@ mod error;
 mod storage;
 mod upload;
 
+pub use storage::ObjectStorage;
 #[cfg(feature = "sqlite")]
 pub(crate) use storage::make_private_folder;
-pub use storage::ObjectStorage;
-
-#[cfg(test)]
-mod tests;

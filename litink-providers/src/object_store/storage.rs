@@ -11,8 +11,8 @@ use litink_core::{
     },
 };
 use object_store::{
-    Attribute, Attributes, GetOptions, GetRange, ObjectMeta as StoredMeta, ObjectStore,
-    ObjectStoreExt, local::LocalFileSystem, memory::InMemory, path::Path,
+    Attribute, AttributeValue, Attributes, GetOptions, GetRange, ObjectMeta as StoredMeta,
+    ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory, path::Path,
 };
 use url::Url;
 
@@ -66,7 +66,8 @@ impl ObjectStorage {
     }
 
     fn attributes(&self, options: &PutOptions) -> Attributes {
-        let media_type = (Attribute::ContentType, options.media_type.clone().into());
+        let media_type = AttributeValue::from(options.media_type.clone());
+        let media_type = (Attribute::ContentType, media_type);
         let kept = self.media_types.then_some(media_type);
         kept.into_iter().collect()
     }
@@ -255,7 +256,9 @@ async fn first(
     }
     let none = Attributes::new();
     let metas = first.into_iter();
-    Ok(metas.map(|(key, stored)| meta(key, &stored, &none)).collect())
+    Ok(metas
+        .map(|(key, stored)| meta(key, &stored, &none))
+        .collect())
 }
 
 /// The part of a prefix that lies within what the actor may reach, if any.
@@ -283,8 +286,7 @@ fn own_prefix(user: UserId) -> String {
 }
 
 fn path(key: &StorageKey) -> Result<Path> {
-    Path::parse(key.as_str())
-        .map_err(|error| Error::internal("a key is a path").with_source(error))
+    Path::parse(key.as_str()).map_err(|error| Error::internal("a key is a path").with_source(error))
 }
 
 fn meta(key: StorageKey, stored: &StoredMeta, attributes: &Attributes) -> ObjectMeta {

@@ -119,7 +119,9 @@ fn open(options: SqliteOptions) -> Result<Inner> {
 
 /// SQLite does not tell a missing folder from one without rights.
 fn require_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_none_or(Path::exists) {
         return Ok(());
     }

@@ -48,9 +48,7 @@ fn describe(failure: ffi::Error) -> Error {
         ErrorCode::DiskFull => disk_full(),
         ErrorCode::SystemIoFailure if is_full(failure.extended_code) => disk_full(),
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => corrupt(),
-        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
-            not_writable()
-        }
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => not_writable(),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => busy(),
         ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed => Error::new(
             ErrorKind::Unavailable,

@@ -84,7 +84,11 @@ fn applied(connection: &Connection) -> Result<u32> {
         )
         .db()?;
     connection
-        .query_row("SELECT ifnull(max(version), 0) FROM schema_migrations", [], |row| row.get(0))
+        .query_row(
+            "SELECT ifnull(max(version), 0) FROM schema_migrations",
+            [],
+            |row| row.get(0),
+        )
         .db()
 }
 
@@ -124,7 +128,13 @@ mod tests {
         for def in TABLES {
             let expected: Vec<_> = def
                 .columns()
-                .map(|column| (column.name.to_owned(), sql_type(column.kind), !column.nullable))
+                .map(|column| {
+                    (
+                        column.name.to_owned(),
+                        sql_type(column.kind),
+                        !column.nullable,
+                    )
+                })
                 .collect();
             let found: Vec<(String, String, bool)> = connection
                 .prepare(&format!("PRAGMA table_info({})", def.name))
@@ -133,7 +143,10 @@ mod tests {
                 .unwrap()
                 .collect::<rusqlite::Result<_>>()
                 .unwrap();
-            let found: Vec<_> = found.iter().map(|(n, t, null)| (n.clone(), &**t, *null)).collect();
+            let found: Vec<_> = found
+                .iter()
+                .map(|(n, t, null)| (n.clone(), &**t, *null))
+                .collect();
             assert_eq!(found, expected, "{}", def.name);
         }
     }
@@ -143,10 +156,21 @@ mod tests {
         let connection = migrated();
         for def in TABLES.iter().filter(|def| !def.states.is_empty()) {
             let sql: String = connection
-                .query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [def.name], |row| row.get(0))
+                .query_row(
+                    "SELECT sql FROM sqlite_schema WHERE name = ?1",
+                    [def.name],
+                    |row| row.get(0),
+                )
                 .unwrap();
-            let list = sql.split("state IN (").nth(1).and_then(|rest| rest.split(')').next());
-            let states: Vec<_> = list.unwrap().split(',').map(|s| s.trim().trim_matches('\'')).collect();
+            let list = sql
+                .split("state IN (")
+                .nth(1)
+                .and_then(|rest| rest.split(')').next());
+            let states: Vec<_> = list
+                .unwrap()
+                .split(',')
+                .map(|s| s.trim().trim_matches('\''))
+                .collect();
             assert_eq!(states, def.states, "{}", def.name);
         }
     }
@@ -156,12 +180,18 @@ mod tests {
         let connection = migrated();
         for def in TABLES {
             let found: Option<(String, String, String)> = connection
-                .query_row(&format!("PRAGMA foreign_key_list({})", def.name), [], |row| {
-                    Ok((row.get(3)?, row.get(2)?, row.get(6)?))
-                })
+                .query_row(
+                    &format!("PRAGMA foreign_key_list({})", def.name),
+                    [],
+                    |row| Ok((row.get(3)?, row.get(2)?, row.get(6)?)),
+                )
                 .ok();
             let expected = def.parent.map(|(column, parent)| {
-                (column.to_owned(), parent.def().name.to_owned(), "CASCADE".to_owned())
+                (
+                    column.to_owned(),
+                    parent.def().name.to_owned(),
+                    "CASCADE".to_owned(),
+                )
             });
             assert_eq!(found, expected, "{}", def.name);
         }
@@ -172,7 +202,9 @@ mod tests {
         let mut connection = migrated();
         apply(&mut connection, SQLITE).unwrap();
         let count: u32 = connection
-            .query_row("SELECT count(*) FROM schema_migrations", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM schema_migrations", [], |row| {
+                row.get(0)
+            })
             .unwrap();
         assert_eq!(count as usize, SQLITE.len());
     }
@@ -199,11 +231,19 @@ mod tests {
             .execute("INSERT INTO schema_migrations VALUES (999, 'later', 0)", [])
             .unwrap();
         let error = apply(&mut connection, SQLITE).unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Configuration, "schema_too_new"));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Configuration, "schema_too_new")
+        );
 
         let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE cats (name)").unwrap();
-        assert_eq!(apply(&mut connection, SQLITE).unwrap_err().code(), "foreign_database");
+        connection
+            .execute_batch("CREATE TABLE cats (name)")
+            .unwrap();
+        assert_eq!(
+            apply(&mut connection, SQLITE).unwrap_err().code(),
+            "foreign_database"
+        );
     }
 
     fn sql_type(kind: ColumnKind) -> &'static str {

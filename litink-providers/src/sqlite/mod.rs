@@ -18,6 +18,3 @@ pub use database::SqliteDatabase;
 pub use options::{Durability, SqliteOptions};
 pub use queue::SqliteQueue;
 pub use repository::SqliteRepository;
-
-#[cfg(test)]
-mod tests;

@@ -116,7 +116,12 @@ mod tests {
 
     #[test]
     fn what_names_no_file_is_refused() {
-        for location in ["", "sqlite://", "sqlite::memory:", "sqlite://a.db?cache=shared"] {
+        for location in [
+            "",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite://a.db?cache=shared",
+        ] {
             let error = SqliteOptions::parse(location).unwrap_err();
             assert_eq!(error.code(), "bad_database_url", "{location}");
         }

@@ -9,7 +9,10 @@ use litink_core::Result;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use super::{database::configure, error::{DbResult, gone}};
+use super::{
+    database::configure,
+    error::{DbResult, gone},
+};
 
 /// A bounded set of connections, opened when first needed.
 #[derive(Debug)]

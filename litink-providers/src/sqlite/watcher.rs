@@ -113,7 +113,10 @@ fn watch(connection: &Connection, shared: &Shared) {
 fn wait_for_work(shared: &Shared) -> bool {
     let mut state = shared.state();
     while state.waiting == 0 && !state.closed {
-        state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state = shared
+            .work
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner);
     }
     let (state, _) = shared
         .work

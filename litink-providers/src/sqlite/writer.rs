@@ -4,7 +4,7 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -31,7 +31,9 @@ const LINGER: Duration = Duration::from_micros(300);
 /// Microseconds since 1970 on this machine's clock, which is the store's.
 pub(super) fn now_micros() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+    since.map_or(0, |time| {
+        i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+    })
 }
 
 /// What a caller's writing is done on.
@@ -243,10 +245,7 @@ impl Group {
         }
         match self.receiver.try_recv() {
             Ok(work) => Some(work),
-            Err(_) if count < before => match self.receiver.recv_timeout(self.linger) {
-                Ok(work) => Some(work),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Err(_) if count < before => self.receiver.recv_timeout(self.linger).ok(),
             Err(_) => None,
         }
     }

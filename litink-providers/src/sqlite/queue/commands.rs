@@ -70,12 +70,13 @@ fn select(tx: &Tx<'_>, selector: &Selector) -> Result<Vec<i64>> {
             let found = with_key(tx, kind, key, tenant.map(|tenant| tenant.0))?;
             Ok(found.into_iter().map(|(seq, _)| seq).collect())
         }
-        Selector::Discarded { kind: None } => {
-            numbers(tx, "state = 'discarded'", [], MAX_DISCARDED)
-        }
-        Selector::Discarded { kind: Some(kind) } => {
-            numbers(tx, "state = 'discarded' AND kind = ?", [kind], MAX_DISCARDED)
-        }
+        Selector::Discarded { kind: None } => numbers(tx, "state = 'discarded'", [], MAX_DISCARDED),
+        Selector::Discarded { kind: Some(kind) } => numbers(
+            tx,
+            "state = 'discarded' AND kind = ?",
+            [kind],
+            MAX_DISCARDED,
+        ),
         _ => Err(unknown()),
     }
 }

@@ -111,11 +111,7 @@ pub(super) fn stats(connection: &Connection) -> Result<Vec<KindStats>> {
     Ok(kinds.into_values().collect())
 }
 
-fn count(
-    connection: &Connection,
-    now: i64,
-    kinds: &mut BTreeMap<String, KindStats>,
-) -> Result<()> {
+fn count(connection: &Connection, now: i64, kinds: &mut BTreeMap<String, KindStats>) -> Result<()> {
     let mut statement = connection
         .prepare_cached(
             "SELECT kind, CASE WHEN state IN ('scheduled', 'retryable') AND scheduled_at <= ?1
@@ -127,7 +123,8 @@ fn count(
     while let Some(row) = rows.next().map_err(database_error)? {
         let state: String = row.get(1).db()?;
         let state = JobState::parse(&state).ok_or_else(corrupt)?;
-        let (jobs, oldest): (u64, i64) = (row.get::<_, i64>(2).db()?.unsigned_abs(), row.get(3).db()?);
+        let (jobs, oldest): (u64, i64) =
+            (row.get::<_, i64>(2).db()?.unsigned_abs(), row.get(3).db()?);
         let stats = of_kind(kinds, row.get(0).db()?);
         stats.jobs.insert(state, jobs);
         if state == JobState::Available {

@@ -33,11 +33,7 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job> {
     plain_columns(row, state, args).db()
 }
 
-fn plain_columns(
-    row: &Row<'_>,
-    state: JobState,
-    args: serde_json::Value,
-) -> rusqlite::Result<Job> {
+fn plain_columns(row: &Row<'_>, state: JobState, args: serde_json::Value) -> rusqlite::Result<Job> {
     Ok(Job {
         id: JobId(row.get(0)?),
         group: row.get(1)?,

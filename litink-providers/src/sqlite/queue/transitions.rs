@@ -274,28 +274,51 @@ mod tests {
     #[test]
     fn a_retry_waits_until_the_attempts_are_used_up() {
         let next = running().settle(&retry(1), 100);
-        assert_eq!((next.state, next.attempt, next.scheduled_at), (JobState::Retryable, 1, 1_000_100));
+        assert_eq!(
+            (next.state, next.attempt, next.scheduled_at),
+            (JobState::Retryable, 1, 1_000_100)
+        );
         let now = running().settle(&retry(0), 100);
         assert_eq!((now.state, now.scheduled_at), (JobState::Available, 100));
-        let last = Entry { attempt: 2, ..running() }.settle(&retry(1), 100);
-        assert_eq!((last.state, last.error.as_deref()), (JobState::Discarded, Some("e")));
+        let last = Entry {
+            attempt: 2,
+            ..running()
+        }
+        .settle(&retry(1), 100);
+        assert_eq!(
+            (last.state, last.error.as_deref()),
+            (JobState::Discarded, Some("e"))
+        );
     }
 
     #[test]
     fn release_snooze_and_crash_give_the_attempt_back() {
-        let snooze = Outcome::Snooze { after: Duration::from_secs(1) };
+        let snooze = Outcome::Snooze {
+            after: Duration::from_secs(1),
+        };
         assert_eq!(running().settle(&snooze, 100).attempt, 0);
         let released = running().settle(&Outcome::Release, 100);
         assert_eq!((released.attempt, released.scheduled_at), (0, 10));
         let crashed = running().rescue(100);
-        assert_eq!((crashed.attempt, crashed.crashes, crashed.scheduled_at), (0, 1, 100));
-        let poison = Entry { crashes: 1, ..running() }.rescue(100);
+        assert_eq!(
+            (crashed.attempt, crashed.crashes, crashed.scheduled_at),
+            (0, 1, 100)
+        );
+        let poison = Entry {
+            crashes: 1,
+            ..running()
+        }
+        .rescue(100);
         assert_eq!(poison.state, JobState::Discarded);
     }
 
     #[test]
     fn what_is_cancelled_is_not_executed_again() {
-        let cancelled = Entry { cancelled: true, attempt: 2, ..running() };
+        let cancelled = Entry {
+            cancelled: true,
+            attempt: 2,
+            ..running()
+        };
         for next in [
             cancelled.settle(&retry(1), 100),
             cancelled.settle(&Outcome::Release, 100),
@@ -304,6 +327,9 @@ mod tests {
         ] {
             assert_eq!(next.state, JobState::Cancelled);
         }
-        assert_eq!(cancelled.settle(&Outcome::Complete, 100).state, JobState::Completed);
+        assert_eq!(
+            cancelled.settle(&Outcome::Complete, 100).state,
+            JobState::Completed
+        );
     }
 }

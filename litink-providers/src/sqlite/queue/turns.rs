@@ -84,12 +84,7 @@ fn lost(tx: &Tx<'_>, session: SessionId, received: u64) -> Result<Vec<Leased>> {
     found.map(|row| row.db()?).collect()
 }
 
-fn settle_all(
-    tx: &Tx<'_>,
-    session: SessionId,
-    settles: &[Settle],
-    now: i64,
-) -> Result<Vec<bool>> {
+fn settle_all(tx: &Tx<'_>, session: SessionId, settles: &[Settle], now: i64) -> Result<Vec<bool>> {
     settles
         .iter()
         .map(|settle| settle_one(tx, session, settle, now))
@@ -105,9 +100,9 @@ fn settle_one(tx: &Tx<'_>, session: SessionId, settle: &Settle, now: i64) -> Res
     };
     let how = name(&settle.outcome);
     if entry.place != Place::Running(session.0) || entry.token != token {
-        return Ok(entry.settled.is_some_and(|(by, of, was)| {
-            (by, of, was.as_str()) == (session.0, token, how)
-        }));
+        return Ok(entry
+            .settled
+            .is_some_and(|(by, of, was)| (by, of, was.as_str()) == (session.0, token, how)));
     }
     let next = entry.settle(&settle.outcome, now);
     move_to(tx, entry.seq, &next, now, Some((session.0, token, how)))?;
@@ -147,7 +142,10 @@ fn best(tx: &Tx<'_>, kinds: &[String], want: u32) -> Result<Vec<i64>> {
         let rows = statement.query_map((kind, want), |row| {
             Ok((Reverse(row.get(0)?), row.get(1)?, row.get(2)?))
         });
-        found.extend(rows.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).db()?);
+        found.extend(
+            rows.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+                .db()?,
+        );
     }
     if kinds.len() > 1 {
         found.sort_unstable();

@@ -107,7 +107,9 @@ fn has_available(connection: &Connection, kinds: &[String]) -> Result<bool> {
 fn next_event(connection: &Connection) -> Result<Option<i64>> {
     let first = |sql| {
         let mut statement = connection.prepare_cached(sql)?;
-        statement.query_row([], |row| row.get::<_, Option<i64>>(0)).optional()
+        statement
+            .query_row([], |row| row.get::<_, Option<i64>>(0))
+            .optional()
     };
     let due = first(
         "SELECT scheduled_at FROM jobs WHERE state IN ('scheduled', 'retryable')
@@ -115,6 +117,8 @@ fn next_event(connection: &Connection) -> Result<Option<i64>> {
     )
     .db()?
     .flatten();
-    let expiry = first("SELECT min(expires_at) FROM job_sessions").db()?.flatten();
+    let expiry = first("SELECT min(expires_at) FROM job_sessions")
+        .db()?
+        .flatten();
     Ok(due.into_iter().chain(expiry).min())
 }

@@ -188,7 +188,11 @@ fn remembered(tx: &Tx<'_>, actor: Actor, key: Uuid) -> Result<Option<Vec<Changed
         .db()?;
     let parse = |text: String| serde_json::from_str(&text);
     let outcome = outcome.map(parse).transpose();
-    outcome.map_err(|error| corrupt().with_context("table", "commits").with_source(error))
+    outcome.map_err(|error| {
+        corrupt()
+            .with_context("table", "commits")
+            .with_source(error)
+    })
 }
 
 fn remember(tx: &Tx<'_>, actor: Actor, key: Uuid, changes: &[Changed]) -> Result<()> {
@@ -248,7 +252,11 @@ impl Prepared {
             }
             Action::Check { states } => {
                 let seen = self.seen(tx, actor)?;
-                if seen.state.as_ref().is_some_and(|state| states.contains(state)) {
+                if seen
+                    .state
+                    .as_ref()
+                    .is_some_and(|state| states.contains(state))
+                {
                     return Ok(changed(seen.version));
                 }
                 Err(self.conflict("version_conflict", "it is in another state"))
@@ -292,13 +300,7 @@ impl Prepared {
         Ok(())
     }
 
-    fn added(
-        &self,
-        tx: &Tx<'_>,
-        column: &Column,
-        by: i64,
-        minimum: Option<i64>,
-    ) -> Result<i64> {
+    fn added(&self, tx: &Tx<'_>, column: &Column, by: i64, minimum: Option<i64>) -> Result<i64> {
         let (name, table) = (column.name, self.table.def().name);
         let value: i64 = tx
             .prepare(&format!("SELECT {name} FROM {table} WHERE id = ?"))?

@@ -36,9 +36,10 @@ pub(super) fn encode(table: Table, column: &Column, value: &Value) -> Result<Sql
 pub(super) fn row(table: Table, columns: &[&Column], found: &rusqlite::Row<'_>) -> Result<Row> {
     let mut values = Map::new();
     for (i, column) in columns.iter().enumerate() {
-        let stored = found.get_ref(i).map_err(crate::sqlite::error::database_error)?;
-        let value = decode(column.kind, stored)
-            .ok_or_else(|| unreadable(table, column.name))?;
+        let stored = found
+            .get_ref(i)
+            .map_err(crate::sqlite::error::database_error)?;
+        let value = decode(column.kind, stored).ok_or_else(|| unreadable(table, column.name))?;
         values.insert(column.name.to_owned(), value);
     }
     Ok(Row {
@@ -82,7 +83,10 @@ mod tests {
     #[test]
     fn every_kind_comes_back_as_it_went() {
         let cases = [
-            (ColumnKind::Uuid, json!("00000000-0000-0000-0000-00000000000a")),
+            (
+                ColumnKind::Uuid,
+                json!("00000000-0000-0000-0000-00000000000a"),
+            ),
             (ColumnKind::Text, json!("déjà \u{1F4D6}")),
             (ColumnKind::Integer, json!(i64::MIN)),
             (ColumnKind::Bool, json!(true)),
@@ -92,9 +96,18 @@ mod tests {
             (ColumnKind::Json, Value::Null),
         ];
         for (kind, value) in cases {
-            let column = Column { name: "c", kind, nullable: true, heavy: false };
+            let column = Column {
+                name: "c",
+                kind,
+                nullable: true,
+                heavy: false,
+            };
             let stored = encode(Table::Books, &column, &value).unwrap();
-            assert_eq!(decode(kind, ValueRef::from(&stored)), Some(value), "{kind:?}");
+            assert_eq!(
+                decode(kind, ValueRef::from(&stored)),
+                Some(value),
+                "{kind:?}"
+            );
         }
     }
 
