@@ -26,9 +26,11 @@ pub struct SqliteDatabase {
 
 #[derive(Debug)]
 struct Inner {
-    writer: Writer,
-    readers: Readers,
+    // Dropped in this order: the writer's connection closes last, and puts the log back into the
+    // one file, which connections that only read cannot.
     watcher: Watcher,
+    readers: Readers,
+    writer: Writer,
 }
 
 impl SqliteDatabase {

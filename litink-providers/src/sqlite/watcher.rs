@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Watcher {
     shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -49,11 +50,14 @@ impl Watcher {
         let shared = Arc::new(Shared::default());
         let connection = readers::open(path)?;
         let theirs = Arc::clone(&shared);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("litink-watcher".into())
             .spawn(move || watch(&connection, &theirs))
             .map_err(Error::from)?;
-        Ok(Self { shared })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Something changed that somebody may wait for.
@@ -75,6 +79,10 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         self.shared.state().closed = true;
         self.shared.work.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // Microseconds: it sleeps, or asks SQLite for one number.
+            let _ended = thread.join();
+        }
     }
 }
 

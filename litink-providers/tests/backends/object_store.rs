@@ -111,7 +111,7 @@ async fn a_dropped_put_leaves_what_was_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_leaves_nothing() {
-    let Some(mount) = Mount::new("size=8m", "a_full_disk_is_told_and_leaves_nothing") else {
+    let Some(mount) = Mount::new("size=6m", "a_full_disk_is_told_and_leaves_nothing") else {
         return;
     };
     let storage = ObjectStorage::folder(mount.path()).unwrap();
