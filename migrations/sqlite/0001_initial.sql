@@ -171,6 +171,8 @@ CREATE TABLE job_sessions (
     id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     worker     TEXT    NOT NULL,
     opened_at  INTEGER NOT NULL,
+    -- How long it lives without a heartbeat, in microseconds.
+    lease      INTEGER NOT NULL,
     -- Moved on by each heartbeat; by then without one, the session is lost.
     expires_at INTEGER NOT NULL,
     -- The number of its last turn.

@@ -94,9 +94,8 @@ impl Queue for SqliteQueue {
     }
 
     async fn heartbeat(&self, session: SessionId) -> Result<Beat> {
-        let lease = self.lease;
         self.database
-            .write(move |tx| sessions::heartbeat(tx, session, lease))
+            .write(move |tx| sessions::heartbeat(tx, session))
             .await
             .operation("queue.heartbeat")
     }

@@ -124,10 +124,22 @@ mod repository_by_turns {
     });
 }
 
-/// Not yet used by a suite.
-#[tokio::test(flavor = "multi_thread")]
-async fn queue_smoke() {
-    let path = kept().join("litink.db");
-    let (first, second) = (open(&path).await, open(&path).await);
-    let _queue: Arc<dyn Queue> = Arc::new(ByTurns::new([first, second].map(SqliteQueue::new)));
+mod queue {
+    use super::*;
+
+    litink_core::queue_conformance!(|lease| async move {
+        let database = open(&kept().join("litink.db")).await;
+        Arc::new(SqliteQueue::new(database).with_lease(lease))
+    });
+}
+
+mod queue_by_turns {
+    use super::*;
+
+    litink_core::queue_conformance!(|lease| async move {
+        let path = kept().join("litink.db");
+        let databases = [open(&path).await, open(&path).await];
+        let queue = |database| SqliteQueue::new(database).with_lease(lease);
+        Arc::new(ByTurns::new(databases.map(queue)))
+    });
 }

@@ -22,18 +22,18 @@ pub(super) fn open(tx: &Tx<'_>, worker: &str, lease: Duration) -> Result<Session
     let id = SessionId::random();
     let now = tx.now();
     tx.execute(
-        "INSERT INTO job_sessions (id, worker, opened_at, expires_at, turn)
-        VALUES (?, ?, ?, ?, 0)",
-        (id.0, worker, now, now + micros(lease)),
+        "INSERT INTO job_sessions (id, worker, opened_at, lease, expires_at, turn)
+        VALUES (?1, ?2, ?3, ?4, ?3 + ?4, 0)",
+        (id.0, worker, now, micros(lease)),
     )?;
     Ok(Session { id, lease })
 }
 
-pub(super) fn heartbeat(tx: &Tx<'_>, id: SessionId, lease: Duration) -> Result<Beat> {
+pub(super) fn heartbeat(tx: &Tx<'_>, id: SessionId) -> Result<Beat> {
     let now = tx.now();
     let alive = tx.execute(
-        "UPDATE job_sessions SET expires_at = ?2 WHERE id = ?1 AND expires_at > ?3",
-        (id.0, now + micros(lease), now),
+        "UPDATE job_sessions SET expires_at = ?2 + lease WHERE id = ?1 AND expires_at > ?2",
+        (id.0, now),
     )?;
     if alive == 0 {
         return Err(session_lost());
