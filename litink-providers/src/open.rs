@@ -73,3 +73,9 @@ fn options(settings: &Settings) -> EngineOptions {
     }
     options
 }
+
+/// The version of the database's schema that this build works with.
+#[must_use]
+pub fn schema_version() -> u32 {
+    litink_migrations::SQLITE.last().map_or(0, |migration| migration.version)
+}

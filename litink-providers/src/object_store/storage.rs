@@ -1,0 +1,312 @@
+use std::{collections::BTreeMap, ops::Range, path::Path as FilePath, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use litink_core::{
+    Actor, Error, ErrorKind, Result, ResultExt, UserId,
+    repository::Page,
+    storage::{
+        ByteStream, Object, ObjectMeta, PutOptions, Storage, StorageCapabilities, StorageKey,
+        clamp_range,
+    },
+};
+use object_store::{
+    Attribute, AttributeValue, Attributes, GetOptions, GetRange, ObjectMeta as StoredMeta,
+    ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory, path::Path,
+};
+use url::Url;
+
+use super::{error::store_error, upload::Upload};
+
+/// Objects in a store of the `object_store` crate.
+///
+/// In a folder, a key is a file's path below it, flushed to the disk before a put returns; media
+/// types are not kept there. A process that is killed in a put may leave a file whose name ends in
+/// `#` and a number; it is never listed, and may be removed.
+#[derive(Clone, Debug)]
+pub struct ObjectStorage {
+    store: Arc<dyn ObjectStore>,
+    capabilities: StorageCapabilities,
+    /// Whether the store keeps media types.
+    media_types: bool,
+    /// Whether the store lists by key.
+    sorted: bool,
+}
+
+impl ObjectStorage {
+    /// Objects below a folder, which is made (for its owner only) if it does not exist.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`] and others of the file system.
+    pub fn folder(path: &FilePath) -> Result<Self> {
+        make_private_folder(path)?;
+        let store = LocalFileSystem::new_with_prefix(path)
+            .map_err(store_error)
+            .operation("storage.open")
+            .context("folder", path.display())?
+            .with_automatic_cleanup(true)
+            .with_fsync(true);
+        Ok(Self {
+            store: Arc::new(store),
+            capabilities: StorageCapabilities::default().with_durable(true),
+            media_types: false,
+            sorted: false,
+        })
+    }
+
+    /// Objects in this process's memory, gone with it.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self {
+            store: Arc::new(InMemory::new()),
+            capabilities: StorageCapabilities::default(),
+            media_types: true,
+            sorted: true,
+        }
+    }
+
+    fn attributes(&self, options: &PutOptions) -> Attributes {
+        let media_type = AttributeValue::from(options.media_type.clone());
+        let media_type = (Attribute::ContentType, media_type);
+        let kept = self.media_types.then_some(media_type);
+        kept.into_iter().collect()
+    }
+
+    /// An object's attributes and size, of one that the actor may see.
+    async fn look(&self, actor: Actor, key: &StorageKey) -> Result<ObjectMeta> {
+        let options = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        let found = self.open(actor, key, options).await?;
+        Ok(meta(key.clone(), &found.meta, &found.attributes))
+    }
+
+    async fn open(
+        &self,
+        actor: Actor,
+        key: &StorageKey,
+        options: GetOptions,
+    ) -> Result<object_store::GetResult> {
+        if !actor.may_access(key.owner()) {
+            return Err(Error::not_found("object", key));
+        }
+        let found = self.store.get_opts(&path(key)?, options).await;
+        found.map_err(store_error)
+    }
+
+    /// The keys below a prefix that the actor may reach, in the store's order.
+    fn below(
+        &self,
+        actor: Actor,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> BoxStream<'static, Result<(StorageKey, StoredMeta)>> {
+        let Some(prefix) = narrowed(actor, prefix).and_then(|prefix| Path::parse(prefix).ok())
+        else {
+            return futures::stream::empty().boxed();
+        };
+        let listed = match after.map(Path::parse) {
+            Some(Ok(after)) => self.store.list_with_offset(Some(&prefix), &after),
+            _ => self.store.list(Some(&prefix)),
+        };
+        let ours = |found: StoredMeta| {
+            // Files that somebody else put into the folder have no keys, and are left alone.
+            let key = found.location.as_ref().parse::<StorageKey>().ok();
+            std::future::ready(Ok(key.map(|key| (key, found))))
+        };
+        listed.map_err(store_error).try_filter_map(ours).boxed()
+    }
+}
+
+#[async_trait]
+impl Storage for ObjectStorage {
+    fn capabilities(&self) -> StorageCapabilities {
+        self.capabilities
+    }
+
+    async fn put(
+        &self,
+        actor: Actor,
+        key: &StorageKey,
+        body: ByteStream,
+        options: &PutOptions,
+    ) -> Result<ObjectMeta> {
+        if !actor.may_access(key.owner()) {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "a file can only be stored for its own owner",
+            ));
+        }
+        let store = Arc::clone(&self.store);
+        let mut upload = Upload::new(store, path(key)?, self.attributes(options));
+        match send(&mut upload, body, options).await {
+            Ok(()) => upload.finish().await.operation("storage.put")?,
+            Err(error) => {
+                upload.abort().await;
+                return Err(error.with_operation("storage.put"));
+            }
+        }
+        self.look(actor, key).await.operation("storage.put")
+    }
+
+    async fn get(
+        &self,
+        actor: Actor,
+        key: &StorageKey,
+        range: Option<Range<u64>>,
+    ) -> Result<Object> {
+        let meta = self.look(actor, key).await.operation("storage.get")?;
+        let range = clamp_range(range, meta.bytes)?;
+        let body = if range.is_empty() {
+            futures::stream::empty().boxed()
+        } else {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range.clone())),
+                ..GetOptions::default()
+            };
+            let found = self.open(actor, key, options).await;
+            let found = found.operation("storage.get")?;
+            found.into_stream().map_err(store_error).boxed()
+        };
+        Ok(Object { meta, range, body })
+    }
+
+    async fn head(&self, actor: Actor, key: &StorageKey) -> Result<ObjectMeta> {
+        self.look(actor, key).await.operation("storage.head")
+    }
+
+    async fn list(
+        &self,
+        actor: Actor,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<ObjectMeta>> {
+        if !(1..=1_000).contains(&limit) {
+            return Err(Error::invalid("bad_query", "the limit must be 1 to 1000"));
+        }
+        let limit = limit as usize;
+        let found = self.below(actor, prefix, after);
+        let first = first(found, limit + 1, self.sorted).await;
+        let mut items = first.operation("storage.list")?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().filter(|_| more);
+        let next = last.map(|meta| meta.key.to_string());
+        Ok(Page { items, next })
+    }
+
+    async fn delete(&self, actor: Actor, key: &StorageKey) -> Result<()> {
+        if !actor.may_access(key.owner()) {
+            return Ok(());
+        }
+        match self.store.delete(&path(key)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(store_error(error).with_operation("storage.delete")),
+        }
+    }
+
+    async fn delete_prefix(&self, actor: Actor, prefix: &str) -> Result<u64> {
+        let found = self.below(actor, prefix, None);
+        let deleted = found.try_fold(0, async |count, (key, _)| {
+            self.delete(actor, &key).await?;
+            Ok(count + 1)
+        });
+        deleted.await.operation("storage.delete_prefix")
+    }
+
+    async fn signed_url(&self, _: Actor, _: &StorageKey, _: Duration) -> Result<Url> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "this storage gives no signed URLs; read the object through litink",
+        )
+        .with_code("no_signed_urls"))
+    }
+}
+
+async fn send(upload: &mut Upload, mut body: ByteStream, options: &PutOptions) -> Result<()> {
+    let mut bytes = 0u64;
+    while let Some(piece) = body.try_next().await? {
+        bytes = bytes.saturating_add(piece.len() as u64);
+        if bytes > options.max_bytes {
+            return Err(options.too_large());
+        }
+        upload.write(piece).await?;
+    }
+    Ok(())
+}
+
+/// The first `count` objects by key. A store that does not sort is read to its end, but no more
+/// than `count` are held.
+async fn first(
+    mut found: BoxStream<'static, Result<(StorageKey, StoredMeta)>>,
+    count: usize,
+    sorted: bool,
+) -> Result<Vec<ObjectMeta>> {
+    let mut first = BTreeMap::new();
+    while let Some((key, stored)) = found.try_next().await? {
+        first.insert(key, stored);
+        if sorted && first.len() == count {
+            break;
+        }
+        if first.len() > count {
+            first.pop_last();
+        }
+    }
+    let none = Attributes::new();
+    let metas = first.into_iter();
+    Ok(metas
+        .map(|(key, stored)| meta(key, &stored, &none))
+        .collect())
+}
+
+/// The part of a prefix that lies within what the actor may reach, if any.
+fn narrowed(actor: Actor, prefix: &str) -> Option<String> {
+    let prefix = prefix.trim_end_matches('/');
+    let Some(user) = actor.user() else {
+        return Some(prefix.to_owned());
+    };
+    let own = own_prefix(user);
+    let within = |inner: &str, outer: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+    };
+    if within(prefix, &own) {
+        Some(prefix.to_owned())
+    } else {
+        within(&own, prefix).then_some(own)
+    }
+}
+
+fn own_prefix(user: UserId) -> String {
+    let mut prefix = StorageKey::user_prefix(user);
+    prefix.truncate(prefix.trim_end_matches('/').len());
+    prefix
+}
+
+fn path(key: &StorageKey) -> Result<Path> {
+    Path::parse(key.as_str()).map_err(|error| Error::internal("a key is a path").with_source(error))
+}
+
+fn meta(key: StorageKey, stored: &StoredMeta, attributes: &Attributes) -> ObjectMeta {
+    let media_type = attributes.get(&Attribute::ContentType);
+    ObjectMeta {
+        key,
+        bytes: stored.size,
+        media_type: media_type.map(|value| value.as_ref().to_owned()),
+        modified_at: stored.last_modified,
+    }
+}
+
+/// Makes a folder and those above it, for its owner only; leaves one that exists as it is.
+pub(crate) fn make_private_folder(path: &FilePath) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(Error::from)
+        .context("folder", path.display())
+}

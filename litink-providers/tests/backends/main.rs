@@ -1,0 +1,10 @@
+//! The embedded backends as a whole: the contracts' conformance suites, and what happens to files
+//! and between processes.
+
+mod embedded;
+mod folder;
+mod object_store;
+mod sqlite_conformance;
+mod sqlite_files;
+mod sqlite_processes;
+mod sqlite_writing;
