@@ -143,11 +143,8 @@ impl Builder<'_, '_> {
 
     /// Remembers an id that the contents point to, and what a section says it is.
     fn note_attributes(&mut self, tag: &Tag<'_>) {
-        if !tag.has_attributes() {
-            return;
-        }
         let at = self.document.blocks.len();
-        if !self.wanted.is_empty() {
+        if !self.wanted.is_empty() && (tag.mentions("id") || tag.mentions("name")) {
             let ids = [tag.qualified("id"), tag.qualified("name")];
             for id in ids.into_iter().flatten() {
                 if self.wanted.contains(&id) {
@@ -279,50 +276,16 @@ impl Builder<'_, '_> {
             "sup" => context.sup = true,
             _ => {}
         }
-        if tag.has_attributes() {
-            self.read_types(tag, &mut context);
-            if tag.name == "a" {
-                is_note_link = mark_link(tag, &mut context);
-            }
+        if tag.mentions("type") || tag.mentions("role") {
+            read_types(tag, &mut context);
+        }
+        if tag.mentions("class") {
+            read_class(tag, &mut context);
+        }
+        if tag.name == "a" {
+            is_note_link = mark_link(tag, &mut context);
         }
         (context, is_note_link)
-    }
-
-    /// Applies `epub:type`, `role` and the telling words of `class`.
-    fn read_types(&self, tag: &Tag<'_>, context: &mut Context) {
-        let types = format!(
-            "{} {}",
-            tag.qualified("epub:type").unwrap_or_default(),
-            tag.qualified("role").unwrap_or_default()
-        );
-        for word in types.to_ascii_lowercase().split_ascii_whitespace() {
-            match word.trim_start_matches("doc-") {
-                "noteref" | "backlink" | "pagebreak" | "page-list" | "landmarks" | "pagelist" => {
-                    context.skip = true;
-                }
-                "footnote" | "endnote" | "rearnote" | "footnotes" | "rearnotes" => {
-                    context.footnote = true;
-                }
-                "z3998:verse" | "z3998:poem" | "z3998:song" | "z3998:hymn" => context.verse = true,
-                _ => {}
-            }
-        }
-        let Some(class) = tag.qualified("class") else {
-            return;
-        };
-        for word in class.to_ascii_lowercase().split_ascii_whitespace() {
-            match word {
-                "footnote" | "footnotes" | "endnote" | "endnotes" => {
-                    context.footnote |= tag.name != "a" && tag.name != "sup" && tag.name != "span";
-                }
-                "verse" | "poem" | "poetry" => context.verse |= is_block(&tag.name),
-                "stanza" | "linegroup" | "lg" => {
-                    context.verse = true;
-                    context.stanza = true;
-                }
-                _ => {}
-            }
-        }
     }
 
     fn text(&mut self, text: &str) {
@@ -526,6 +489,45 @@ fn block_kind(context: Context, text: &str) -> (BlockKind, u8) {
         BlockKind::Heading => (BlockKind::Heading, context.level),
         BlockKind::Paragraph | BlockKind::Quote if context.verse => (BlockKind::Verse, 0),
         kind => (kind, 0),
+    }
+}
+
+/// Applies `epub:type` and `role`.
+fn read_types(tag: &Tag<'_>, context: &mut Context) {
+    let types = format!(
+        "{} {}",
+        tag.qualified("epub:type").unwrap_or_default(),
+        tag.qualified("role").unwrap_or_default()
+    );
+    for word in types.to_ascii_lowercase().split_ascii_whitespace() {
+        match word.trim_start_matches("doc-") {
+            "noteref" | "backlink" | "pagebreak" | "page-list" | "landmarks" | "pagelist" => {
+                context.skip = true;
+            }
+            "footnote" | "endnote" | "rearnote" | "footnotes" | "rearnotes" => {
+                context.footnote = true;
+            }
+            "z3998:verse" | "z3998:poem" | "z3998:song" | "z3998:hymn" => context.verse = true,
+            _ => {}
+        }
+    }
+}
+
+/// Applies the telling words of `class`.
+fn read_class(tag: &Tag<'_>, context: &mut Context) {
+    let class = tag.qualified("class").unwrap_or_default();
+    for word in class.to_ascii_lowercase().split_ascii_whitespace() {
+        match word {
+            "footnote" | "footnotes" | "endnote" | "endnotes" => {
+                context.footnote |= tag.name != "a" && tag.name != "sup" && tag.name != "span";
+            }
+            "verse" | "poem" | "poetry" => context.verse |= is_block(&tag.name),
+            "stanza" | "linegroup" | "lg" => {
+                context.verse = true;
+                context.stanza = true;
+            }
+            _ => {}
+        }
     }
 }
 

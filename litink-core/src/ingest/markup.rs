@@ -49,8 +49,9 @@ impl Tag<'_> {
             .map(|attribute| unescape(&attribute.value))
     }
 
-    pub(crate) fn has_attributes(&self) -> bool {
-        !self.start.attributes_raw().trim().is_empty()
+    /// Whether a word stands anywhere among the attributes: a cheap first look.
+    pub(crate) fn mentions(&self, word: &str) -> bool {
+        self.start.attributes_raw().contains(word)
     }
 }
 

@@ -39,7 +39,7 @@ impl Draft {
 /// Below so many words, an untitled piece before the first chapter is front matter.
 const FRONT_PIECE_WORDS: usize = 2_000;
 /// A piece titled like the book itself with fewer words is its title page.
-const TITLE_PAGE_WORDS: usize = 150;
+const TITLE_PAGE_WORDS: usize = 500;
 
 /// Makes chapters of pieces in reading order. Pieces without text, titled or not, are left out.
 pub(crate) fn chapters(mut drafts: Vec<Draft>, book_title: Option<&str>) -> Vec<ParsedChapter> {
@@ -127,7 +127,7 @@ fn numbers(drafts: &[Draft], kinds: &[ChapterKind]) -> Vec<Option<u32>> {
 
 /// A title is at most this many leading headings ("Chapter 1", "The Map", a subtitle).
 const MAX_TITLE_HEADINGS: usize = 3;
-const MAX_TITLE_CHARS: usize = 200;
+const MAX_TITLE_BYTES: usize = 200;
 
 /// Brings together the title of the contents and the headings at the start of the text, so that
 /// each word of them is said once.
@@ -145,28 +145,39 @@ fn settle_title(draft: &mut Draft) {
         }
         return;
     };
-    let folded = titles::fold(&title);
-    for count in (1..=headings.max(1)).rev() {
-        let texts: Vec<&str> = draft.blocks[start..]
-            .iter()
-            .take(count)
-            .map(|b| b.text.as_str())
-            .collect();
-        let is_short = texts.iter().map(|t| t.len()).sum::<usize>() <= MAX_TITLE_CHARS;
-        let own = titles::fold(&texts.concat());
-        if own.is_empty() || !is_short {
-            continue;
-        }
-        if own == folded || headings > 0 && folded.contains(&own) {
-            draft.blocks.drain(start..start + count);
-            return;
-        }
-        if headings > 0 && !folded.is_empty() && own.contains(&folded) {
-            draft.title = Some(join_title(&texts));
-            draft.blocks.drain(start..start + count);
-            return;
-        }
+    let taken = headings_of_title(&draft.blocks[start..], headings, &title);
+    if let Some((count, own)) = taken {
+        draft.title = Some(own);
+        draft.blocks.drain(start..start + count);
+        join_number_and_name(draft, start);
     }
+}
+
+/// How many leading blocks the title of the contents repeats, and the fuller wording of both.
+fn headings_of_title(blocks: &[RawBlock], headings: usize, title: &str) -> Option<(usize, String)> {
+    let folded = titles::fold(title);
+    let texts: Vec<&str> = blocks
+        .iter()
+        .take(headings.max(1))
+        .map(|b| b.text.as_str())
+        .collect();
+    let own = |count: usize| titles::fold(&texts[..count].concat());
+    let fits = |count: &usize| {
+        let bytes: usize = texts[..*count].iter().map(|t| t.len()).sum();
+        bytes <= MAX_TITLE_BYTES && !own(*count).is_empty()
+    };
+    let counts = || (1..=texts.len()).filter(fits);
+    if let Some(count) = counts().find(|count| own(*count) == folded) {
+        return Some((count, title.to_owned()));
+    }
+    if headings == 0 || folded.is_empty() {
+        return None;
+    }
+    if let Some(count) = counts().rev().find(|count| folded.contains(&own(*count))) {
+        return Some((count, title.to_owned()));
+    }
+    let count = counts().find(|count| own(*count).contains(&folded))?;
+    Some((count, join_title(&texts[..count])))
 }
 
 fn leading_headings(blocks: &[RawBlock]) -> usize {
@@ -258,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_title_is_said_once() {
-        let cases: [(&str, &[&str], &str, usize); 6] = [
+        let cases: [(&str, &[&str], &str, usize); 8] = [
             (
                 "The Map",
                 &["Chapter 1", "The Map"],
@@ -273,7 +284,14 @@ mod tests {
             ),
             ("Chapter 1", &["CHAPTER 1."], "Chapter 1", 1),
             ("", &["Chapter 1", "The Map"], "Chapter 1: The Map", 1),
-            ("Chapter 1", &["Another"], "Chapter 1", 2),
+            (
+                "Chapter 1",
+                &["Chapter 1", "The Map"],
+                "Chapter 1: The Map",
+                1,
+            ),
+            ("2. Scope", &["2. Scope", "2.1. Who"], "2. Scope", 2),
+            ("A Tale", &["Another"], "A Tale", 2),
             ("", &[], "", 1),
         ];
         for (title, headings, expected, blocks) in cases {

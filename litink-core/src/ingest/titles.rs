@@ -1,5 +1,7 @@
 //! What a title says: a chapter's number, a part's, or that it is a preface.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 /// Where a heading stands among the divisions of a book, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
@@ -410,14 +412,17 @@ const TENS: &[(&str, u32)] = &[
     ("двадцать", 20),
 ];
 
+/// Number words below twenty, in lower case.
+static SMALL: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
+    let numbered = ONES.iter().zip(1..);
+    numbered
+        .flat_map(|(words, n)| words.split_whitespace().map(move |word| (word, n)))
+        .collect()
+});
+
 /// `twenty-one`, `Erstes`, `première`; the argument in lower case.
 fn spelled(text: &str) -> Option<u32> {
-    let one = |word: &str| {
-        let at = ONES
-            .iter()
-            .position(|words| words.split_whitespace().any(|w| w == word))?;
-        u32::try_from(at + 1).ok()
-    };
+    let one = |word: &str| SMALL.get(word).copied();
     let ten = |word: &str| TENS.iter().find(|(name, _)| *name == word).map(|(_, n)| *n);
     match text.split_once('-') {
         None => one(text).or_else(|| ten(text)),
@@ -481,6 +486,9 @@ const ROLES: &[(Role, bool, &[&str])] = &[
             "目次",
             "目錄",
             "前言",
+            "序文",
+            "序言",
+            "まえがき",
             "序",
             "まえがき",
             "はじめに",

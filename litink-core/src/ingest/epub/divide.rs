@@ -217,8 +217,8 @@ impl<'a> Row<'a> {
             let end = nodes
                 .get(i + 1)
                 .map_or(end, |next| next.start.max(node.start));
-            let is_only = nodes.len() == 1;
-            if !self.is_section(node, end, is_only) {
+            let is_book = book_title.map(titles::fold) == Some(titles::fold(node.title));
+            if !self.is_section(node, end, is_book || nodes.len() == 1) {
                 cuts.push(Cut {
                     start: node.start,
                     title: Some(node.title.to_owned()).filter(|t| !t.is_empty()),
@@ -227,7 +227,6 @@ impl<'a> Row<'a> {
                 });
                 continue;
             }
-            let is_book = book_title.map(titles::fold) == Some(titles::fold(node.title));
             let joined = join_sections(section, node.title);
             let inner = if is_book {
                 section
@@ -251,8 +250,9 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether a line with lines below it is a part, so that those below are the chapters.
-    fn is_section(&self, node: &Node<'_>, end: usize, is_only: bool) -> bool {
+    /// Whether a line with lines below it is a part, so that those below are the chapters;
+    /// `is_whole` when it stands for the whole book.
+    fn is_section(&self, node: &Node<'_>, end: usize, is_whole: bool) -> bool {
         let Some(first) = node.children.first() else {
             return false;
         };
@@ -267,7 +267,7 @@ impl<'a> Row<'a> {
             titles::numbered(child.title).is_some_and(|n| n.rank == Rank::Chapter || !n.bare)
         };
         let chapters = node.children.iter().filter(is_chapter).count();
-        if chapters * 2 >= node.children.len() || is_only && node.children.len() > 1 {
+        if chapters * 2 >= node.children.len() || is_whole && node.children.len() > 1 {
             return true;
         }
         let words = self.words_between(first.start, end);

@@ -91,13 +91,22 @@ impl Package {
             .collect();
         let mut order: Vec<(&Item, bool)> = Vec::new();
         let mut seen = std::collections::HashSet::new();
-        for wanted in [true, false] {
-            for (id, is_linear) in self.spine.iter().filter(|(_, linear)| *linear == wanted) {
-                if let Some(item) = by_id.get(id.as_str())
-                    && seen.insert(item.path.as_str())
-                {
-                    order.push((item, !is_linear));
-                }
+        // What stands before the linear order (a cover) stays there.
+        let first = self
+            .spine
+            .iter()
+            .position(|(_, is_linear)| *is_linear)
+            .unwrap_or(0);
+        let (before, rest) = self.spine.split_at(first);
+        let linear = rest.iter().filter(|(_, is_linear)| *is_linear);
+        let auxiliary = rest.iter().filter(|(_, is_linear)| !*is_linear);
+        let places = before.iter().map(|(id, _)| (id, false));
+        let places = places.chain(linear.map(|(id, _)| (id, false)));
+        for (id, is_auxiliary) in places.chain(auxiliary.map(|(id, _)| (id, true))) {
+            if let Some(item) = by_id.get(id.as_str())
+                && seen.insert(item.path.as_str())
+            {
+                order.push((item, is_auxiliary));
             }
         }
         if order.is_empty() {

@@ -12,7 +12,7 @@ use super::{
     book::Warnings,
     detect, encoding,
     limits::{Meter, text_too_large},
-    outline,
+    outline::{self, Draft},
 };
 use crate::{Error, Result};
 
@@ -53,11 +53,15 @@ pub(super) fn read(
         ));
     }
     let drafts = divide::divide(blocks);
+    let (title, authors) = match framed.title {
+        Some(title) => (Some(title), framed.authors),
+        None => title_page(&drafts),
+    };
     Ok(ParsedBook {
         format: Format::Text,
-        chapters: outline::chapters(drafts, framed.title.as_deref()),
-        title: framed.title,
-        authors: framed.authors,
+        chapters: outline::chapters(drafts, title.as_deref()),
+        title,
+        authors,
         language: framed.language,
         identifier: None,
         publisher: None,
@@ -66,6 +70,32 @@ pub(super) fn read(
         cover: None,
         warnings: Vec::new(),
     })
+}
+
+/// More words before the first heading are no title page.
+const TITLE_PAGE_WORDS: usize = 60;
+const MAX_TITLE_CHARS: usize = 100;
+
+/// Title and author from the few lines before the first heading: its first, and `by ...`.
+fn title_page(drafts: &[Draft]) -> (Option<String>, Vec<String>) {
+    let Some(page) = drafts.first().filter(|page| page.is_untitled_piece) else {
+        return (None, Vec::new());
+    };
+    let texts = || page.blocks.iter().map(|block| block.text.as_str());
+    let words: usize = texts().map(|text| text.split_whitespace().count()).sum();
+    let title = texts()
+        .next()
+        .filter(|title| title.chars().count() <= MAX_TITLE_CHARS);
+    if words > TITLE_PAGE_WORDS || title.is_none() {
+        return (None, Vec::new());
+    }
+    let by = |text: &str| {
+        let start = text
+            .get(..3)
+            .filter(|start| start.eq_ignore_ascii_case("by "));
+        start.map(|_| text[3..].trim().to_owned())
+    };
+    (title.map(str::to_owned), texts().filter_map(by).collect())
 }
 
 /// The refusal of what is called text but is none.

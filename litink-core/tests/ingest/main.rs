@@ -1,0 +1,8 @@
+//! Reading whole files, good, careless and hostile.
+
+mod bad_input;
+mod damage;
+mod epub;
+mod files;
+mod samples;
+mod text;
