@@ -130,13 +130,15 @@ impl EncodeRequest {
     }
 
     fn validate_chapters(&self) -> Result<()> {
-        let starts = self
+        let mut starts = self
             .tags
             .chapters
             .iter()
             .map(|chapter| chapter.start_samples);
         let in_order = starts.clone().is_sorted_by(|a, b| a < b);
-        let inside = starts.last().is_none_or(|last| last < self.total_samples);
+        let inside = starts
+            .next_back()
+            .is_none_or(|last| last < self.total_samples);
         if in_order && inside {
             return Ok(());
         }
