@@ -1,1 +1,4 @@
 //! Backends and providers.
+
+#[cfg(feature = "local")]
+pub mod local;
