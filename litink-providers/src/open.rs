@@ -59,7 +59,7 @@ async fn backends(builder: EngineBuilder, settings: &Settings) -> Result<EngineB
 /// [`litink_core::ErrorKind::Configuration`], naming the Debian package.
 pub fn encoder(settings: &Settings) -> Result<FfmpegEncoder, Error> {
     match &settings.ffmpeg {
-        Some(program) => FfmpegEncoder::with_program(program),
+        Some(program) => Ok(FfmpegEncoder::new(program)),
         None => FfmpegEncoder::find(),
     }
 }

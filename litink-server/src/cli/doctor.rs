@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use clap::Args;
 use litink_core::{
-    Actor, Error, LOCAL_USER, Result,
+    Actor, Error, ErrorKind, LOCAL_USER, Result,
     engine::Engine,
     repository::Query,
     schema::Table,
     storage::{Area, StorageExt, StorageKey},
 };
-use litink_providers::{Settings, local::LocalProvider};
+use litink_providers::{Settings, local::Programs};
 
 use super::{exit, open, print_json};
 
@@ -63,7 +63,7 @@ impl Doctor {
             }
         }
         let well = checks.iter().all(|check| check.ok);
-        let failed = exit::code(litink_core::ErrorKind::Configuration);
+        let failed = exit::code(ErrorKind::Configuration);
         Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(failed) })
     }
 }
@@ -84,7 +84,7 @@ async fn storage(engine: &Engine) -> Result<String> {
     if read == wrote {
         Ok("written, read and removed an object".into())
     } else {
-        Err(Error::new(litink_core::ErrorKind::Corrupt, "an object came back changed"))
+        Err(Error::new(ErrorKind::Corrupt, "an object came back changed"))
     }
 }
 
@@ -99,5 +99,11 @@ fn ffmpeg(settings: &Settings) -> Result<String> {
 }
 
 fn speech() -> Result<String> {
-    LocalProvider::programs().map(|programs| programs.join(", "))
+    let programs = Programs::find();
+    if !programs.can_speak() {
+        let message = "no synthesizer is installed; as root: apt-get install espeak-ng";
+        return Err(Error::new(ErrorKind::Configuration, message).with_code("missing_program"));
+    }
+    let paths = programs.iter().filter_map(|program| program.path.as_ref());
+    Ok(paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
 }
