@@ -2,12 +2,18 @@
 
 use ebur128::{EbuR128, Mode};
 
-use super::Pcm;
+use super::{Pcm, limiter};
 use crate::{Error, Result};
 
-/// Speech louder than this stays as it is rather than be measured exactly: the rounding to 16 bits
-/// may raise the true peak by less than this many decibels.
+/// The rounding to 16 bits may raise the true peak by less than this, in decibels.
 const PEAK_MARGIN_DB: f64 = 0.01;
+
+/// How often the limiter runs at most. It sees samples only, while a true peak lies between two of
+/// them, so its first result may still be a little too high.
+const LIMITER_ROUNDS: usize = 3;
+
+/// What is left over after the limiter and costs gain instead, in decibels: nobody hears it.
+const NEAR_ENOUGH_DB: f64 = 0.1;
 
 /// How loud a chapter shall be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +25,10 @@ pub struct LoudnessTarget {
     /// The highest true peak in dBTP. Default -1.5, so that AAC and MP3, which overshoot, do not
     /// clip. It wins: a chapter whose peaks leave no room stays quieter than `lufs`.
     pub max_true_peak_db: f64,
+    /// By how many decibels single peaks may be lowered to make room for the gain. Default 6:
+    /// voices peak up to 22 dB above their loudness (espeak-ng does), and without it the one
+    /// loudest plosive would decide how loud a chapter is. 0 applies nothing but the gain.
+    pub max_limiting_db: f64,
     /// The highest gain in decibels. Default 30; more would raise the noise of a voice that is
     /// nearly silent.
     pub max_gain_db: f64,
@@ -29,6 +39,7 @@ impl Default for LoudnessTarget {
         Self {
             lufs: -18.0,
             max_true_peak_db: -1.5,
+            max_limiting_db: 6.0,
             max_gain_db: 30.0,
         }
     }
@@ -42,22 +53,68 @@ pub struct Loudness {
     pub measured_lufs: Option<f64>,
     /// True peak before, in dBTP. `None` for digital silence.
     pub true_peak_db: Option<f64>,
+    /// By how many decibels the highest peak was lowered before the gain; 0 when none was.
+    pub limited_db: f64,
     /// The gain that was applied to all samples, in decibels. Without a measured loudness it is 0,
     /// or below 0 where the peaks ask for it.
     pub gain_db: f64,
 }
 
-/// Measures the loudness and applies one gain to all samples.
+/// Measures the loudness, lowers peaks that leave no room, and applies one gain to all samples.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for a sample rate that cannot be measured
-/// (below 16 Hz or above 2.8 MHz), which [`decode`](super::decode) never returns.
+/// (below 16 Hz or above 2.8 MHz), which [`decode`](super::decode()) never returns.
 pub fn normalise(pcm: &mut Pcm, target: LoudnessTarget) -> Result<Loudness> {
-    let mut loudness = measure(pcm)?;
-    loudness.gain_db = gain_for(&loudness, target);
-    apply(&mut pcm.samples, loudness.gain_db);
-    Ok(loudness)
+    let before = measure(pcm)?;
+    let mut now = before;
+    for _ in 0..LIMITER_ROUNDS {
+        let lower_db = excess(&now, target).min(target.max_limiting_db - now.limited_db);
+        if lower_db < NEAR_ENOUGH_DB {
+            break;
+        }
+        lower_peaks(pcm, lower_db);
+        now = Loudness {
+            limited_db: now.limited_db + lower_db,
+            ..measure(pcm)?
+        };
+    }
+    let gain_db = wanted(&now, target).min(headroom(&now, target));
+    apply(&mut pcm.samples, gain_db);
+    Ok(Loudness {
+        limited_db: now.limited_db,
+        gain_db,
+        ..before
+    })
+}
+
+fn lower_peaks(pcm: &mut Pcm, by_db: f64) {
+    let peak = pcm
+        .samples
+        .iter()
+        .map(|sample| sample.unsigned_abs())
+        .max()
+        .unwrap_or(0);
+    let ceiling = f64::from(peak) * 10f64.powf(-by_db / 20.0);
+    limiter::limit(&mut pcm.samples, pcm.sample_rate, ceiling as u16);
+}
+
+/// How far the gain for the target would raise the peak too high, in decibels.
+fn excess(loudness: &Loudness, target: LoudnessTarget) -> f64 {
+    wanted(loudness, target) - headroom(loudness, target)
+}
+
+fn wanted(loudness: &Loudness, target: LoudnessTarget) -> f64 {
+    let gain = loudness
+        .measured_lufs
+        .map_or(0.0, |lufs| target.lufs - lufs);
+    gain.min(target.max_gain_db)
+}
+
+fn headroom(loudness: &Loudness, target: LoudnessTarget) -> f64 {
+    let room = target.max_true_peak_db - PEAK_MARGIN_DB;
+    loudness.true_peak_db.map_or(0.0, |peak| room - peak)
 }
 
 fn measure(pcm: &Pcm) -> Result<Loudness> {
@@ -70,17 +127,9 @@ fn measure(pcm: &Pcm) -> Result<Loudness> {
     Ok(Loudness {
         measured_lufs: Some(lufs).filter(|lufs| lufs.is_finite()),
         true_peak_db: Some(peak_db).filter(|peak| peak.is_finite()),
+        limited_db: 0.0,
         gain_db: 0.0,
     })
-}
-
-fn gain_for(loudness: &Loudness, target: LoudnessTarget) -> f64 {
-    let wanted = loudness
-        .measured_lufs
-        .map_or(0.0, |lufs| target.lufs - lufs);
-    let room = target.max_true_peak_db - PEAK_MARGIN_DB;
-    let headroom = loudness.true_peak_db.map_or(0.0, |peak| room - peak);
-    wanted.min(headroom).min(target.max_gain_db)
 }
 
 fn apply(samples: &mut [i16], gain_db: f64) {
@@ -135,11 +184,29 @@ mod tests {
     fn a_peak_limits_the_gain() {
         let mut pcm = sine(300.0, 5.0);
         pcm.samples[60_000] = 20_000;
-        let loudness = normalise(&mut pcm, LoudnessTarget::default()).unwrap();
+        let target = LoudnessTarget {
+            max_limiting_db: 0.0,
+            ..LoudnessTarget::default()
+        };
+        let loudness = normalise(&mut pcm, target).unwrap();
         let after = measure(&pcm).unwrap();
         assert!(loudness.gain_db < 4.0);
         let peak = after.true_peak_db.unwrap();
         assert!((-1.6..=-1.5).contains(&peak), "{peak}");
+    }
+
+    #[test]
+    fn a_single_peak_is_lowered_rather_than_the_chapter() {
+        let mut pcm = sine(2_800.0, 5.0);
+        for at in [10_000, 60_000, 60_100, 110_000] {
+            pcm.samples[at..at + 30].fill(20_000);
+        }
+        let loudness = normalise(&mut pcm, LoudnessTarget::default()).unwrap();
+        assert!(loudness.limited_db > 1.0, "{loudness:?}");
+        let lufs = lufs_of_sine(&pcm);
+        assert!((lufs + 18.0).abs() < 0.5, "{lufs}");
+        let peak = measure(&pcm).unwrap().true_peak_db.unwrap();
+        assert!(peak <= -1.5, "{peak}");
     }
 
     #[test]

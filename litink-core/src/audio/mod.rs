@@ -6,6 +6,7 @@
 
 mod decode;
 mod join;
+mod limiter;
 mod loudness;
 mod riff;
 pub mod subtitle;
