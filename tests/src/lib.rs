@@ -9,7 +9,7 @@ use std::{
 pub mod http;
 mod tone;
 
-pub use tone::{Fault, ToneProvider};
+pub use tone::{Fault, ToneProvider, key};
 
 /// The folder of the workspace.
 #[must_use]
