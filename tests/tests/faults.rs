@@ -7,6 +7,7 @@ use litink_core::{
     Actor, Error, LOCAL_USER, RunId,
     domain::RunState,
     engine::{Engine, EngineOptions, RunSpec, WorkerOptions},
+    queue::JobState,
 };
 use litink_tests::{Fault, ToneProvider, book, litink};
 use serde_json::json;
@@ -46,8 +47,20 @@ impl Bench {
         waited.await.expect("it ends").expect_err("it fails")
     }
 
+    /// Until no step is in flight: what was begun with the faulty provider ends with it.
+    async fn settles(&self) {
+        let running = || async {
+            let stats = self.engine.queue().stats().await.unwrap();
+            stats.iter().any(|kind| kind.jobs.get(&JobState::Running).is_some_and(|jobs| *jobs > 0))
+        };
+        while running().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// With a sound provider in the place of the faulty one, the run goes on to its end.
     async fn resumes(&self, run: RunId) {
+        self.settles().await;
         let sound = ToneProvider::new("tone", Duration::ZERO, 300);
         self.engine.register_provider(Arc::new(sound));
         self.engine.resume(ACTOR, run).await.unwrap();

@@ -10,7 +10,6 @@ use crate::{
     domain::{Book, Meta, Run, RunState, Step, StepState},
     events::{Event, Topic},
     provider::ProviderCapabilities,
-    queue::{Command, Selector},
     recipe::{Plan, PlanInput, Recipe},
     repository::{Change, MAX_CHANGES, Order, Page, Query, RepositoryExt},
     schema::Table,
@@ -193,10 +192,8 @@ impl Engine {
                 (run.state == RunState::Running).then(|| ended(RunState::Cancelled))
             })
             .await?;
-        // The row is the truth and stops every step; this only makes it quick.
-        self.queue()
-            .control(&Command::Cancel(Selector::Group(id.into())))
-            .await?;
+        // The row stops every step: workers look at it (see `watch_runs`), and a step that has not
+        // begun does not begin. Jobs are left alone: a resumed run finds its live ones again.
         self.tell(&run).await;
         Ok(run)
     }
@@ -287,7 +284,10 @@ impl Engine {
         let failed: Vec<Change> = steps
             .iter()
             .filter(|step| step.state == StepState::Failed)
-            .map(|step| Change::update(step, [("state", json!(StepState::Pending))]))
+            .map(|step| {
+                let set = [("state", json!(StepState::Pending)), ("attempt", json!(0))];
+                Change::update(step, set)
+            })
             .collect();
         if !failed.is_empty() {
             match self.repository().apply(Actor::Worker, failed).await {

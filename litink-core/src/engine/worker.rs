@@ -63,7 +63,7 @@ const TURN_WAIT: Duration = Duration::from_secs(20);
 /// How soon to come back when the queue cannot be reached.
 const QUEUE_PAUSE: Duration = Duration::from_secs(1);
 /// How often to look whether runs in flight were cancelled.
-const CANCEL_CHECK: Duration = Duration::from_millis(500);
+const CANCEL_CHECK: Duration = Duration::from_millis(250);
 
 impl Engine {
     /// A worker of this engine. Any number may run, in any number of processes.
