@@ -127,7 +127,10 @@ pub struct JoinedChapter {
 /// parts, the pauses, the lead-in and the lead-out together.
 ///
 /// ```
-/// use litink_core::{audio::{JoinOptions, Joiner, Part, Pcm};
+/// use litink_core::{
+///     audio::{JoinOptions, Joiner, Part, Pcm},
+///     text::Boundary,
+/// };
 ///
 /// let spoken = Pcm { sample_rate: 24_000, samples: vec![9_000; 24_000] };
 /// let mut joiner = Joiner::new(JoinOptions::default());
