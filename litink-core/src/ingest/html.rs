@@ -1,6 +1,6 @@
 //! XHTML to blocks, in one pass and without a tree: linear in time, flat in memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     limits::{Limits, Meter},
@@ -23,7 +23,7 @@ pub(crate) struct RawBlock {
 pub(crate) struct Document {
     pub(crate) blocks: Vec<RawBlock>,
     /// Where the wanted ids stand: index of the block that starts at, or holds, the id.
-    pub(crate) anchors: Vec<(String, usize)>,
+    pub(crate) anchors: HashMap<String, usize>,
     /// `epub:type` and `role` of the sectioning elements, with the block they start at.
     pub(crate) types: Vec<(usize, String)>,
     /// Something was nested deeper than the limit.
@@ -102,6 +102,8 @@ struct Builder<'a, 'm> {
     svg_text: String,
 }
 
+/// More sections of one document say nothing new.
+const MAX_TYPES: usize = 4_096;
 /// Between two blocks inside a table's cell; never in a book's own text.
 const CELL_BREAK: char = '\u{2029}';
 /// A table with a longer cell is a page layout, and its cells are paragraphs.
@@ -148,7 +150,7 @@ impl Builder<'_, '_> {
             let ids = [tag.qualified("id"), tag.qualified("name")];
             for id in ids.into_iter().flatten() {
                 if self.wanted.contains(&id) {
-                    self.document.anchors.push((id, at));
+                    self.document.anchors.entry(id).or_insert(at);
                 }
             }
         }
@@ -158,7 +160,7 @@ impl Builder<'_, '_> {
         ) {
             let types = [tag.qualified("epub:type"), tag.qualified("role")];
             let types: Vec<String> = types.into_iter().flatten().collect();
-            if !types.is_empty() {
+            if !types.is_empty() && self.document.types.len() < MAX_TYPES {
                 self.document.types.push((at, types.join(" ")));
             }
         }
@@ -336,7 +338,8 @@ impl Builder<'_, '_> {
     fn separate(&mut self, separator: char) {
         trim_blanks(&mut self.text);
         // An empty first cell still takes its place, a row's first cell needs no separator.
-        if !self.text.is_empty() && !(separator == '\t' && self.text.ends_with('\n')) {
+        let starts_row = separator == '\t' && self.text.ends_with('\n');
+        if !self.text.is_empty() && !starts_row {
             self.text.push(separator);
         }
     }
@@ -780,10 +783,8 @@ mod tests {
     #[test]
     fn anchors_point_at_their_block() {
         let document = read("<p>0</p><div id='a1'><h2>1</h2></div><p>2 <a id='a2'/>x</p>");
-        assert_eq!(
-            document.anchors,
-            [("a1".to_owned(), 1), ("a2".to_owned(), 2)]
-        );
+        let expected = [("a1".to_owned(), 1), ("a2".to_owned(), 2)];
+        assert_eq!(document.anchors, expected.into());
     }
 
     #[test]

@@ -6,11 +6,11 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// # Memory
 ///
-/// Reading needs at most **6 x `max_text_bytes` + 128 bytes x `max_blocks` + 2 x
-/// `max_cover_bytes` + 64 MiB** above what the source itself holds, whatever the file says about
+/// Reading needs at most **5 x `max_text_bytes` + 128 bytes x `max_blocks` + 2 x
+/// `max_cover_bytes` + 32 MiB** above what the source itself holds, whatever the file says about
 /// itself: the file is never read whole unless it is plain text, one document of an EPUB is
 /// expanded at a time, and a document is no longer than `max_text_bytes`. With the defaults that
-/// is under 620 MiB for the worst file and a few times the text for an honest one.
+/// is under 510 MiB for the worst file and a few times the text for an honest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest file, in bytes as stored. Default 512 MiB: richly illustrated EPUBs reach 300 MiB.
@@ -58,11 +58,11 @@ impl Limits {
     /// The most memory that reading takes, in bytes, beyond what the source holds (see above).
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
-        let text = self.max_text_bytes.saturating_mul(6);
+        let text = self.max_text_bytes.saturating_mul(5);
         let blocks = (self.max_blocks as u64).saturating_mul(128);
         text.saturating_add(blocks)
             .saturating_add(self.max_cover_bytes.saturating_mul(2))
-            .saturating_add(64 * MIB)
+            .saturating_add(32 * MIB)
     }
 
     /// The most bytes that one text document may have.

@@ -76,31 +76,45 @@ pub(crate) struct Markup<'a> {
     rest: &'a str,
     reader: Reader<&'a [u8]>,
     restarts: usize,
+    /// Start tags seen by `reader`.
+    opened: usize,
 }
 
 impl<'a> Markup<'a> {
     /// Each restart may scan to the end of the document, so their number bounds the time.
     const MAX_RESTARTS: usize = 64;
+    /// The reader remembers each tag that is not closed; a fresh one forgets them.
+    const MAX_OPENED: usize = 1 << 16;
 
     pub(crate) fn new(text: &'a str) -> Self {
         Self {
             rest: text,
             reader: reader(text),
             restarts: 0,
+            opened: 0,
         }
     }
 
     /// Goes on behind the character at which the scan failed; `false` when there is no more.
     fn restart(&mut self) -> bool {
         let at = usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
-        let mut next = at.saturating_add(1).min(self.rest.len());
-        while !self.rest.is_char_boundary(next) {
-            next += 1;
-        }
-        self.rest = &self.rest[next..];
+        self.go_on_at(at.saturating_add(1));
         self.restarts += 1;
-        self.reader = reader(self.rest);
         !self.rest.is_empty() && self.restarts <= Self::MAX_RESTARTS
+    }
+
+    fn go_on_at(&mut self, at: usize) {
+        self.rest = &self.rest[self.rest.ceil_char_boundary(at)..];
+        self.reader = reader(self.rest);
+        self.opened = 0;
+    }
+
+    fn forget_opened(&mut self) {
+        self.opened += 1;
+        if self.opened > Self::MAX_OPENED {
+            let at = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+            self.go_on_at(at);
+        }
     }
 }
 
@@ -125,7 +139,10 @@ impl<'a> Iterator for Markup<'a> {
                 return None;
             };
             match event {
-                Event::Start(start) => return Some(open(start, false)),
+                Event::Start(start) => {
+                    self.forget_opened();
+                    return Some(open(start, false));
+                }
                 Event::Empty(start) => return Some(open(start, true)),
                 Event::End(end) => return Some(Piece::Close(local_name(end.name().as_ref()))),
                 Event::Text(text) => return Some(Piece::Text(text.into_inner())),

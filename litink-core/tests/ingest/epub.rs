@@ -58,7 +58,7 @@ fn made_of(documents: &[(&str, &str)], nav: &str) -> ParsedBook {
             format!("<html><body>{body}</body></html>").into(),
         ));
     }
-    read("a.epub", &pack(&files)).unwrap()
+    read("a.epub", &pack(&files)).expect("a readable book")
 }
 
 #[test]

@@ -99,10 +99,11 @@ pub(crate) fn pack_as(files: &Files, method: CompressionMethod) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(method);
     for (path, bytes) in files {
-        zip.start_file(path.as_str(), options).unwrap();
-        zip.write_all(bytes).unwrap();
+        zip.start_file(path.as_str(), options)
+            .expect("an archive in memory");
+        zip.write_all(bytes).expect("an archive in memory");
     }
-    zip.finish().unwrap().into_inner()
+    zip.finish().expect("an archive in memory").into_inner()
 }
 
 /// Where a needle first stands.

@@ -120,9 +120,8 @@ impl<'a> Row<'a> {
     fn place(&self, target: &Target) -> Option<usize> {
         let i = *self.by_path.get(target.path.as_str())?;
         let anchors = &self.documents[i].document.anchors;
-        let fragment = target.fragment.as_deref();
-        let anchor = anchors.iter().find(|(id, _)| Some(id.as_str()) == fragment);
-        Some(self.starts[i] + anchor.map_or(0, |(_, at)| *at))
+        let anchor = target.fragment.as_ref().and_then(|id| anchors.get(id));
+        Some(self.starts[i] + anchor.copied().unwrap_or(0))
     }
 
     /// What types, landmarks and the guide say pieces are, by the place where they start.
@@ -228,7 +227,10 @@ impl<'a> Row<'a> {
                 continue;
             }
             let joined = join_sections(section, node.title);
-            let inner = if is_book {
+            // "The basics" with nothing but "4. The basics" below it is the chapter itself.
+            let is_same = matches!(node.children.as_slice(), [only]
+                if titles::fold(only.title).ends_with(&titles::fold(node.title)));
+            let inner = if is_book || is_same {
                 section
             } else {
                 Some(joined.as_str())
@@ -292,6 +294,14 @@ impl<'a> Row<'a> {
             let is_division = heading.is_some_and(|(_, text)| {
                 titles::role(text).is_some() || titles::numbered(text).is_some_and(|n| !n.bare)
             });
+            if heading.is_some_and(|(_, text)| is_section_title(text))
+                && let Some(next) = following(cuts, start)
+                && self.words_between(start, next.start) <= PART_TEXT_WORDS
+            {
+                // A part's title page that only stands in the text goes with its first chapter.
+                next.start = start;
+                continue;
+            }
             let is_matter = self
                 .kinds
                 .get(&start)
@@ -384,6 +394,12 @@ impl<'a> Row<'a> {
             })
             .collect()
     }
+}
+
+/// The first cut behind a place.
+fn following(cuts: &mut [Cut], start: usize) -> Option<&mut Cut> {
+    let later = cuts.iter_mut().filter(|cut| cut.start > start);
+    later.min_by_key(|cut| cut.start)
 }
 
 fn places(nodes: &[Node<'_>]) -> HashSet<usize> {

@@ -314,7 +314,7 @@ fn structure(tag: &Tag<'_>, base: &str, package: &mut Package, warnings: &mut Wa
             match tag.qualified("name").as_deref() {
                 Some("cover") => package.cover = content(),
                 Some("fixed-layout") => {
-                    package.is_fixed_layout = content().as_deref() == Some("true")
+                    package.is_fixed_layout = content().as_deref() == Some("true");
                 }
                 _ => {}
             }
