@@ -170,3 +170,152 @@ fn far(now: Instant, time: Duration) -> Instant {
     const YEARS_30: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     now + time.min(YEARS_30)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::queue::{Outcome, Settle};
+
+    fn want_one(wait: Duration) -> Turn {
+        Turn {
+            want: 1,
+            wait,
+            ..Turn::default()
+        }
+    }
+
+    fn job(delay: Duration) -> NewJob {
+        NewJob::new("kind", Value::Null).delay(delay)
+    }
+
+    /// Waits in a task of its own, and says how many jobs came, and when.
+    fn wait_for_one(
+        queue: &MemoryQueue,
+        session: SessionId,
+    ) -> tokio::task::JoinHandle<(usize, Instant)> {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let turn = want_one(Duration::from_secs(3_600));
+            let exchanged = queue.exchange(session, &turn).await.unwrap();
+            (exchanged.leased.len(), Instant::now())
+        })
+    }
+
+    async fn open(queue: &MemoryQueue) -> SessionId {
+        queue.open(&WorkerInfo::default()).await.unwrap().id
+    }
+
+    /// Lets every other task come to its rest.
+    async fn settle_down() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_turn_wakes_to_the_millisecond_for_a_job_added_meanwhile() {
+        let queue = MemoryQueue::with_lease(DAY);
+        queue
+            .enqueue(&[job(Duration::from_secs(60))])
+            .await
+            .unwrap();
+        let waiting = wait_for_one(&queue, open(&queue).await);
+        settle_down().await;
+        let begun = Instant::now();
+        queue.enqueue(&[job(Duration::from_secs(5))]).await.unwrap();
+        let (jobs, at) = waiting.await.unwrap();
+        assert_eq!((jobs, (at - begun).as_millis()), (1, 5_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_turn_wakes_when_a_job_that_another_snoozed_is_due() {
+        let queue = MemoryQueue::with_lease(DAY);
+        queue.enqueue(&[job(Duration::ZERO)]).await.unwrap();
+        let other = open(&queue).await;
+        let turn = want_one(Duration::ZERO);
+        let lease = queue.exchange(other, &turn).await.unwrap().leased[0].lease;
+        let waiting = wait_for_one(&queue, open(&queue).await);
+        settle_down().await;
+        let begun = Instant::now();
+        let outcome = Outcome::Snooze {
+            after: Duration::from_secs(7),
+        };
+        let settle = Turn {
+            settle: vec![Settle { lease, outcome }],
+            ..Turn::default()
+        };
+        queue.exchange(other, &settle).await.unwrap();
+        let (jobs, at) = waiting.await.unwrap();
+        assert_eq!((jobs, (at - begun).as_millis()), (1, 7_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wake_up_that_is_not_used_reaches_another() {
+        let queue = MemoryQueue::with_lease(DAY);
+        let first = wait_for_one(&queue, open(&queue).await);
+        settle_down().await;
+        let second = wait_for_one(&queue, open(&queue).await);
+        settle_down().await;
+        let begun = Instant::now();
+        queue.enqueue(&[job(Duration::ZERO)]).await.unwrap();
+        // The first one is woken, and dropped before it looks.
+        first.abort();
+        let (jobs, at) = second.await.unwrap();
+        assert_eq!((jobs, at - begun), (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_lives_exactly_as_long_as_its_lease() {
+        let lease = Duration::from_secs(15);
+        let queue = MemoryQueue::with_lease(lease);
+        let session = open(&queue).await;
+        for _ in 0..3 {
+            tokio::time::advance(lease - Duration::from_millis(1)).await;
+            queue.heartbeat(session).await.unwrap();
+        }
+        tokio::time::advance(lease).await;
+        let error = queue.heartbeat(session).await.unwrap_err();
+        assert_eq!(error.code(), "session_lost");
+    }
+
+    #[tokio::test]
+    async fn waits_and_leases_leave_nothing_behind() {
+        let queue = MemoryQueue::new();
+        let session = open(&queue).await;
+        let mut received = 0;
+        for _ in 0..100 {
+            queue.enqueue(&[job(Duration::ZERO)]).await.unwrap();
+            let turn = Turn {
+                received,
+                ..want_one(Duration::ZERO)
+            };
+            let exchanged = queue.exchange(session, &turn).await.unwrap();
+            received = exchanged.number;
+            let settle = Turn {
+                settle: vec![Settle {
+                    lease: exchanged.leased[0].lease,
+                    outcome: Outcome::Complete,
+                }],
+                received,
+                ..Turn::default()
+            };
+            received = queue.exchange(session, &settle).await.unwrap().number;
+        }
+        let wait = want_one(Duration::from_millis(1));
+        queue.exchange(session, &wait).await.unwrap();
+        let prune = Command::Prune {
+            older_than: Duration::ZERO,
+        };
+        assert_eq!(queue.control(&prune).await.unwrap(), 100);
+        queue.close(session).await.unwrap();
+        let left = format!("{:?}", queue.lock());
+        assert!(
+            !left.contains("job:") && !left.contains("session:"),
+            "{left}"
+        );
+    }
+}

@@ -47,6 +47,7 @@ lease_suite! {
         a_turn_waits_no_longer_than_it_says
         every_waiting_worker_gets_a_job
         a_dropped_wait_leases_nothing
+        a_job_does_not_get_stuck_on_a_dropped_turn
         jobs_of_a_lost_reply_come_back
         turns_dropped_at_any_moment_lose_no_job
         no_job_is_held_twice

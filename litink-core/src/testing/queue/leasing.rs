@@ -196,6 +196,37 @@ pub async fn a_dropped_wait_leases_nothing(queue: Arc<dyn Queue>) {
     assert_eq!((exchanged.leased.len(), exchanged.lost.len()), (0, 0));
 }
 
+/// A job that comes just when a waiting turn is dropped goes to another, or comes back as lost.
+pub async fn a_job_does_not_get_stuck_on_a_dropped_turn(queue: Arc<dyn Queue>) {
+    for _ in 0..10 {
+        let kind = new_kind();
+        let (mut dropped, mut other) = (Worker::open(&queue).await, Worker::open(&queue).await);
+        let again = Worker {
+            queue: Arc::clone(&queue),
+            ..dropped
+        };
+        let turn = want_of(&kind, 1, SOON);
+        let waiting = tokio::spawn(async move { dropped.turn(turn).await.unwrap().leased.len() });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let turn = want_of(&kind, 1, SOON / 3);
+        let waiting_too = tokio::spawn(async move { other.turn(turn).await.unwrap().leased.len() });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        add(&queue, new_job(&kind)).await;
+        waiting.abort();
+        let first = waiting.await.unwrap_or(0);
+        let found = if first == 1 {
+            waiting_too.abort();
+            1
+        } else if waiting_too.await.unwrap() == 1 {
+            1
+        } else {
+            let mut worker = again;
+            worker.turn(Turn::default()).await.unwrap().lost.len()
+        };
+        assert_eq!(found, 1, "nobody was given the job");
+    }
+}
+
 /// What was leased in a turn whose reply did not arrive comes back as lost, with the same lease,
 /// until the worker says that it has received it.
 pub async fn jobs_of_a_lost_reply_come_back(queue: Arc<dyn Queue>) {
