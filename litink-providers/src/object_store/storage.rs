@@ -1,7 +1,11 @@
 use std::{collections::BTreeMap, ops::Range, path::Path as FilePath, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use bytes::Bytes;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use litink_core::{
     Actor, Error, ErrorKind, Result, ResultExt, UserId,
     repository::Page,
@@ -74,10 +78,7 @@ impl ObjectStorage {
 
     /// An object's attributes and size, of one that the actor may see.
     async fn look(&self, actor: Actor, key: &StorageKey) -> Result<ObjectMeta> {
-        let options = GetOptions {
-            head: true,
-            ..GetOptions::default()
-        };
+        let options = GetOptions::new().with_head(true);
         let found = self.open(actor, key, options).await?;
         Ok(meta(key.clone(), &found.meta, &found.attributes))
     }
@@ -95,7 +96,47 @@ impl ObjectStorage {
         found.map_err(store_error)
     }
 
-    /// The keys below a prefix that the actor may reach, in the store's order.
+    async fn get_whole(&self, actor: Actor, key: &StorageKey) -> Result<Object> {
+        let found = self.open(actor, key, GetOptions::default()).await?;
+        Ok(Object {
+            meta: meta(key.clone(), &found.meta, &found.attributes),
+            range: 0..found.meta.size,
+            body: body(found),
+        })
+    }
+
+    /// The size must be known to cut the range; of an object that is replaced in between, the new
+    /// one is asked for.
+    async fn get_range(
+        &self,
+        actor: Actor,
+        key: &StorageKey,
+        wanted: Range<u64>,
+    ) -> Result<Object> {
+        loop {
+            let known = GetOptions::new().with_head(true);
+            let known = self.open(actor, key, known).await?;
+            let range = clamp_range(Some(wanted.clone()), known.meta.size)?;
+            let meta = meta(key.clone(), &known.meta, &known.attributes);
+            if range.is_empty() {
+                let body = stream::empty().boxed();
+                return Ok(Object { meta, range, body });
+            }
+            let options = GetOptions::new()
+                .with_range(Some(GetRange::Bounded(range.clone())))
+                .with_if_match(known.meta.e_tag);
+            match self.store.get_opts(&path(key)?, options).await {
+                Ok(found) => {
+                    let body = body(found);
+                    return Ok(Object { meta, range, body });
+                }
+                Err(object_store::Error::Precondition { .. }) => {}
+                Err(error) => return Err(store_error(error)),
+            }
+        }
+    }
+
+    /// The keys with a prefix that the actor may reach, in the store's order.
     fn below(
         &self,
         actor: Actor,
@@ -104,19 +145,54 @@ impl ObjectStorage {
     ) -> BoxStream<'static, Result<(StorageKey, StoredMeta)>> {
         let Some(prefix) = narrowed(actor, prefix).and_then(|prefix| Path::parse(prefix).ok())
         else {
-            return futures::stream::empty().boxed();
+            return stream::empty().boxed();
         };
+        if prefix.as_ref().parse::<StorageKey>().is_ok() {
+            return self.only(prefix, after);
+        }
         let listed = match after.map(Path::parse) {
             Some(Ok(after)) => self.store.list_with_offset(Some(&prefix), &after),
             _ => self.store.list(Some(&prefix)),
         };
-        let ours = |found: StoredMeta| {
-            // Files that somebody else put into the folder have no keys, and are left alone.
-            let key = found.location.as_ref().parse::<StorageKey>().ok();
-            std::future::ready(Ok(key.map(|key| (key, found))))
-        };
-        listed.map_err(store_error).try_filter_map(ours).boxed()
+        keyed(listed)
     }
+
+    /// The one object whose key is the whole prefix: stores do not list it.
+    fn only(
+        &self,
+        path: Path,
+        after: Option<&str>,
+    ) -> BoxStream<'static, Result<(StorageKey, StoredMeta)>> {
+        if after.is_some_and(|after| after >= path.as_ref()) {
+            return stream::empty().boxed();
+        }
+        let store = Arc::clone(&self.store);
+        let look = async move {
+            match store.head(&path).await {
+                Ok(found) => Ok(Some(found)),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let found = stream::once(look);
+        keyed(
+            found
+                .try_filter_map(|found| std::future::ready(Ok(found)))
+                .boxed(),
+        )
+    }
+}
+
+/// Stored files with their keys. Files that somebody else put into the folder have none, and are
+/// left alone.
+fn keyed(
+    found: BoxStream<'static, object_store::Result<StoredMeta>>,
+) -> BoxStream<'static, Result<(StorageKey, StoredMeta)>> {
+    let key = |found: StoredMeta| {
+        let key = found.location.as_ref().parse::<StorageKey>().ok();
+        std::future::ready(Ok(key.map(|key| (key, found))))
+    };
+    found.map_err(store_error).try_filter_map(key).boxed()
 }
 
 #[async_trait]
@@ -156,20 +232,11 @@ impl Storage for ObjectStorage {
         key: &StorageKey,
         range: Option<Range<u64>>,
     ) -> Result<Object> {
-        let meta = self.look(actor, key).await.operation("storage.get")?;
-        let range = clamp_range(range, meta.bytes)?;
-        let body = if range.is_empty() {
-            futures::stream::empty().boxed()
-        } else {
-            let options = GetOptions {
-                range: Some(GetRange::Bounded(range.clone())),
-                ..GetOptions::default()
-            };
-            let found = self.open(actor, key, options).await;
-            let found = found.operation("storage.get")?;
-            found.into_stream().map_err(store_error).boxed()
+        let object = match range {
+            None => self.get_whole(actor, key).await,
+            Some(range) => self.get_range(actor, key, range).await,
         };
-        Ok(Object { meta, range, body })
+        object.operation("storage.get")
     }
 
     async fn head(&self, actor: Actor, key: &StorageKey) -> Result<ObjectMeta> {
@@ -235,6 +302,22 @@ async fn send(upload: &mut Upload, mut body: ByteStream, options: &PutOptions) -
         upload.write(piece).await?;
     }
     Ok(())
+}
+
+fn body(found: object_store::GetResult) -> ByteStream {
+    let found = found.into_stream();
+    let found = found.map_ok(|bytes| stream::iter(pieces(bytes)));
+    found.try_flatten().map_err(store_error).boxed()
+}
+
+/// Bytes in pieces of a size that a reader can hold, without copying: a store in memory has a whole
+/// object as one.
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = object_store::Result<Bytes>> {
+    const PIECE: usize = 256 << 10;
+    std::iter::from_fn(move || {
+        let piece = bytes.split_to(bytes.len().min(PIECE));
+        (!piece.is_empty()).then_some(Ok(piece))
+    })
 }
 
 /// The first `count` objects by key. A store that does not sort is read to its end, but no more

@@ -18,6 +18,12 @@ pub(super) fn prepare(connection: &mut Connection, durability: Durability) -> Re
         .pragma_update(None, "synchronous", durability.synchronous())
         .db()?;
     connection.pragma_update(None, "foreign_keys", true).db()?;
+    // Twenty megabytes of pages and of log, so that a burst, or a backlog of a million jobs, does
+    // not make every page be read, and the log be emptied into the file, again and again.
+    connection.pragma_update(None, "cache_size", -20_000).db()?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", 5_000)
+        .db()?;
     // After a burst, the log is cut back to this.
     connection
         .pragma_update(None, "journal_size_limit", 64 << 20)

@@ -1,5 +1,7 @@
 //! The embedded stores as the server and the bindings open them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use litink_core::{
     Actor, LOCAL_USER,
@@ -14,11 +16,13 @@ use uuid::Uuid;
 
 use crate::{folder::temporary, sqlite_writing::book};
 
+const LEASE: Duration = Duration::from_secs(15);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_stored_is_there_after_a_restart() {
     let folder = temporary();
     let data = folder.path().join("new/data");
-    let stores = EmbeddedStores::open(&data).await.unwrap();
+    let stores = EmbeddedStores::open(&data, LEASE).await.unwrap();
     let book = book("kept");
     let changes = vec![Change::insert(&book).unwrap()];
     stores
@@ -40,7 +44,7 @@ async fn what_was_stored_is_there_after_a_restart() {
     put.await.unwrap();
     drop(stores);
 
-    let stores = EmbeddedStores::open(&data).await.unwrap();
+    let stores = EmbeddedStores::open(&data, LEASE).await.unwrap();
     let found: Book = stores
         .repository
         .find(Actor::Worker, book.id())
@@ -63,7 +67,7 @@ async fn the_data_folder_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = temporary();
     let data = folder.path().join("data");
-    EmbeddedStores::open(&data).await.unwrap();
+    EmbeddedStores::open(&data, LEASE).await.unwrap();
     let mode = std::fs::metadata(&data).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }

@@ -1,6 +1,8 @@
 //! The embedded backends as a whole: the contracts' conformance suites, and what happens to files
 //! and between processes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod embedded;
 mod folder;
 mod object_store;

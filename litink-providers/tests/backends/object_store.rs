@@ -13,6 +13,17 @@ use uuid::Uuid;
 
 use crate::folder::{Mount, temporary};
 
+mod folders {
+    litink_core::storage_conformance!({
+        let folder = crate::folder::kept();
+        std::sync::Arc::new(super::ObjectStorage::folder(&folder).unwrap())
+    });
+}
+
+mod memory {
+    litink_core::storage_conformance!(std::sync::Arc::new(super::ObjectStorage::in_memory()));
+}
+
 fn key(name: &str) -> StorageKey {
     StorageKey::new(LOCAL_USER, Area::Audio, Uuid::nil(), name)
 }

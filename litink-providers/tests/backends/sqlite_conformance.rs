@@ -35,7 +35,7 @@ impl<B> ByTurns<B> {
 
     fn next(&self) -> &B {
         let [first, second] = &self.handles;
-        if self.calls.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             first
         } else {
             second

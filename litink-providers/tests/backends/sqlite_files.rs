@@ -163,7 +163,7 @@ async fn a_full_disk_loses_nothing_and_heals() {
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
     assert!(!written.is_empty());
     let job = NewJob::new("k", json!("x".repeat(60_000)));
-    let error = queue.enqueue(&[job.clone()]).await.unwrap_err();
+    let error = queue.enqueue(std::slice::from_ref(&job)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
 
     fs::remove_file(&ballast).unwrap();
