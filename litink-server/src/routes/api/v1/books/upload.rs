@@ -12,7 +12,8 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, channel::mpsc};
-use litink_core::{Error, ErrorKind, Result, engine::ImportOptions};
+use litink_core::{Error, ErrorKind, Result, engine::{ImportOptions, Imported}};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::{
@@ -55,14 +56,18 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     check_length(request.headers(), state.config.max_upload_bytes)?;
     let mut form = Multipart::from_request(request, &state).await?;
-    let field = file(&mut form, state.config.read_timeout).await?;
-    let options = ImportOptions::named(file_name(&field));
-    // The form lends its field, the import wants a body of its own: a channel joins the two. It
-    // holds two pieces, so a slow disk slows the sender down.
-    let (sender, receiver) = mpsc::channel(2);
-    let import = state.engine.import(caller.actor, receiver.boxed(), options);
-    let (imported, ()) = tokio::join!(import, pump(field, sender, state.config.read_timeout));
-    let imported = imported?;
+    let patience = state.config.read_timeout;
+    let imported = loop {
+        let next = timeout(patience, form.next_field()).await.map_err(|_| stalled())?.map_err(|error| broken(&error))?;
+        // Fields before the file are passed over.
+        match next {
+            Some(field) if field.name() == Some("file") => {
+                break import(&state, caller, field).await?;
+            }
+            Some(_) => {}
+            None => return Err(missing_file().into()),
+        }
+    };
     let status = if imported.existing { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/api/v1/books/{}", imported.book.id());
     Ok((status, [(header::LOCATION, location)], axum::Json(BookView::from(imported.book))))
@@ -77,18 +82,18 @@ fn check_length(headers: &HeaderMap, limit: u64) -> Result<()> {
     Ok(())
 }
 
-async fn file(form: &mut Multipart, patience: Duration) -> Result<Field<'_>, ApiError> {
-    // Fields before the file are passed over. The borrow checker wants the name first.
-    loop {
-        let next = tokio::time::timeout(patience, form.next_field()).await.map_err(|_| stalled())?;
-        let Some(field) = next? else {
-            let message = "the form has no field `file`; send the book in it";
-            return Err(Error::invalid("missing_file", message).into());
-        };
-        if field.name() == Some("file") {
-            return Ok(field);
-        }
-    }
+fn missing_file() -> Error {
+    Error::invalid("missing_file", "the form has no field `file`; send the book in it")
+}
+
+/// The form lends its field, the import wants a body of its own: a channel joins the two. It holds
+/// two pieces, so a slow disk slows the sender down.
+async fn import(state: &AppState, caller: Authenticated, field: Field<'_>) -> Result<Imported> {
+    let options = ImportOptions::named(file_name(&field));
+    let (sender, receiver) = mpsc::channel(2);
+    let import = state.engine.import(caller.actor, receiver.boxed(), options);
+    let (imported, ()) = tokio::join!(import, pump(field, sender, state.config.read_timeout));
+    imported
 }
 
 /// The last part of the name that the browser sent: some send a whole path.
@@ -100,7 +105,7 @@ fn file_name(field: &Field<'_>) -> String {
 /// Hands the field's bytes on until it ends, fails or nobody wants more.
 async fn pump(mut field: Field<'_>, mut sender: mpsc::Sender<Result<Bytes>>, patience: Duration) {
     loop {
-        let piece = match tokio::time::timeout(patience, field.chunk()).await {
+        let piece = match timeout(patience, field.chunk()).await {
             Ok(Ok(Some(bytes))) => Ok(bytes),
             Ok(Ok(None)) => return,
             Ok(Err(error)) => Err(broken(&error)),
