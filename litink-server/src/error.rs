@@ -93,7 +93,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 fn kind(status: StatusCode) -> ErrorKind {
     match status.as_u16() {
         401 => ErrorKind::Unauthenticated,
-        403 => ErrorKind::PermissionDenied,
+        403 | 421 => ErrorKind::PermissionDenied,
         404 => ErrorKind::NotFound,
         409 => ErrorKind::Conflict,
         413 => ErrorKind::LimitExceeded,
@@ -168,13 +168,17 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// Marks an answer with an error's status that is no problem.
+#[derive(Clone, Copy)]
+pub(crate) struct AsItIs;
+
 /// Writes every failed answer as a problem with the request's id, and logs the faults that are
 /// ours, once. Answers of axum and its layers have only a status; they become problems, too.
 pub(crate) async fn render(id: RequestId, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
-    let ready = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
-    if !(status.is_client_error() || status.is_server_error()) || ready {
+    let as_it_is = response.extensions().get::<AsItIs>().is_some();
+    if !(status.is_client_error() || status.is_server_error()) || as_it_is {
         return response;
     }
     let (mut parts, _) = response.into_parts();

@@ -2,10 +2,14 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority,
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
+
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{ServerConfig, error::ApiError, extract, state::AppState};
 
@@ -67,6 +71,36 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     });
     !same
 }
+
+/// Sets a content security policy for the pages below it.
+pub(crate) fn policy(policy: HeaderValue) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy)
+}
+
+/// Headers that every answer carries: no guessing of types, no framing, no telling of addresses, no
+/// use by other sites.
+pub(crate) async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    response
+}
+
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
 
 #[cfg(test)]
 mod tests {
