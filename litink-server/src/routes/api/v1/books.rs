@@ -1,0 +1,144 @@
+//! `/api/v1/books`
+
+use axum::{
+    body::Body,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use litink_core::{BookId, Error, ErrorKind};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    access::Authenticated,
+    error::{ApiError, Problem},
+    extract::{PageQuery, Path, Query, limit},
+    state::AppState,
+    views::{BookView, ChapterView, PageView},
+};
+
+mod upload;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, delete))
+        .routes(routes!(chapters))
+        .routes(routes!(cover))
+}
+
+pub(super) fn uploads(state: &AppState) -> OpenApiRouter<AppState> {
+    // Room for the multipart framing around a file of the largest size.
+    let limit = usize::try_from(state.config.max_upload_bytes).unwrap_or(usize::MAX);
+    OpenApiRouter::new()
+        .routes(routes!(upload::create))
+        .layer(DefaultBodyLimit::max(limit.saturating_add(upload::FRAMING_BYTES)))
+}
+
+/// List books, newest first.
+#[utoipa::path(get, path = "", tag = "books", operation_id = "list_books", params(PageQuery),
+    responses(
+        (status = 200, body = PageView<BookView>),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+async fn list(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Query(page): Query<PageQuery>,
+) -> Result<axum::Json<PageView<BookView>>, ApiError> {
+    let limit = limit(page.limit)?;
+    let books = state.engine.books(caller.actor, page.after, limit).await?;
+    Ok(axum::Json(PageView::of(books)))
+}
+
+/// Show a book.
+#[utoipa::path(get, path = "/{id}", tag = "books", operation_id = "get_book",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = BookView),
+        (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn show(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Path(id): Path<Uuid>,
+) -> Result<axum::Json<BookView>, ApiError> {
+    Ok(axum::Json(state.engine.book(caller.actor, BookId(id)).await?.into()))
+}
+
+/// Remove a book with its runs and finished files. What was generated for it is kept for its
+/// owner, so that importing it again pays nothing twice.
+#[utoipa::path(delete, path = "/{id}", tag = "books", operation_id = "delete_book",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn delete(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    state.engine.delete_book(caller.actor, BookId(id)).await?;
+    Ok(super::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ChaptersQuery {
+    /// Whether to give the text, too. Default no.
+    #[serde(default)]
+    text: bool,
+}
+
+/// List the chapters of a book, in order, without their text or with it.
+#[utoipa::path(get, path = "/{id}/chapters", tag = "books", operation_id = "list_chapters",
+    params(("id" = Uuid, Path), ChaptersQuery),
+    responses(
+        (status = 200, body = [ChapterView]),
+        (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn chapters(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Path(id): Path<Uuid>,
+    Query(query): Query<ChaptersQuery>,
+) -> Result<axum::Json<Vec<ChapterView>>, ApiError> {
+    let chapters = state.engine.chapters(caller.actor, BookId(id), query.text).await?;
+    Ok(axum::Json(chapters.into_iter().map(Into::into).collect()))
+}
+
+/// The cover image.
+#[utoipa::path(get, path = "/{id}/cover", tag = "books", operation_id = "get_cover",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The image", content_type = "image/*"),
+        (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn cover(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Path(id): Path<Uuid>,
+) -> Result<Response, ApiError> {
+    let book = state.engine.book(caller.actor, BookId(id)).await?;
+    let key = book.cover_key.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "this book has no cover").with_code("no_cover")
+    })?;
+    let object = state.engine.storage().get(caller.actor, &key, None).await?;
+    let mut response = Body::from_stream(object.body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(image_type(key.name())));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(object.meta.bytes));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400"));
+    Ok(response)
+}
+
+/// Only images that cannot carry a script are shown as what they are.
+fn image_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("webp") => "image/webp",
+        Some("gif") => "image/gif",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,34 @@
+//! `/api/v1/plans`
+
+use axum::extract::State;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::runs::RunRequest;
+use crate::{
+    access::Authenticated,
+    error::{ApiError, Problem},
+    extract::Json,
+    state::AppState,
+    views::PlanView,
+};
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(create))
+}
+
+/// What a run would do, without beginning or storing anything.
+#[utoipa::path(post, path = "", tag = "plans", operation_id = "plan_run",
+    request_body = RunRequest,
+    responses(
+        (status = 200, body = PlanView),
+        (status = 404, description = "No such book, recipe or provider", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "An option cannot be used", body = Problem,
+            content_type = "application/problem+json")))]
+async fn create(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Json(request): Json<RunRequest>,
+) -> Result<axum::Json<PlanView>, ApiError> {
+    Ok(axum::Json(state.engine.plan(caller.actor, &request.into()).await?.into()))
+}
