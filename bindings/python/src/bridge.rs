@@ -33,37 +33,59 @@ impl fmt::Debug for Loops {
 
 /// The running loop with a copy of the context, if one is running in this thread.
 pub(crate) fn running(py: Python<'_>) -> Option<TaskLocals> {
-    TaskLocals::with_running_loop(py).and_then(|locals| locals.copy_context(py)).ok()
+    TaskLocals::with_running_loop(py)
+        .and_then(|locals| locals.copy_context(py))
+        .ok()
 }
 
 impl Loops {
     /// For a provider that is being registered.
     pub(crate) fn new(py: Python<'_>, last: LastLoop) -> Self {
-        Self { registered: running(py), last }
+        Self {
+            registered: running(py),
+            last,
+        }
     }
 
     /// The first that is running: where it was registered, where the engine was used last, or a
     /// loop of litink's own. One that is open but not running would keep a call waiting for ever.
     fn choose(&self, py: Python<'_>) -> PyResult<TaskLocals> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         for locals in [self.registered.clone(), last].into_iter().flatten() {
-            let running = locals.event_loop(py).call_method0(intern!(py, "is_running"));
+            let running = locals
+                .event_loop(py)
+                .call_method0(intern!(py, "is_running"));
             if running.is_ok_and(|running| running.is_truthy().unwrap_or(false)) {
                 return Ok(locals);
             }
         }
-        let own = py.import(intern!(py, "litink._loop"))?.call_method0(intern!(py, "running"))?;
+        let own = py
+            .import(intern!(py, "litink._loop"))?
+            .call_method0(intern!(py, "running"))?;
         TaskLocals::new(own).copy_context(py)
     }
 
     /// Makes a task of an awaitable, on the thread of the loop that it is for.
-    pub(crate) fn begin(&self, py: Python<'_>, awaitable: Bound<'_, PyAny>) -> PyResult<TaskFuture> {
+    pub(crate) fn begin(
+        &self,
+        py: Python<'_>,
+        awaitable: Bound<'_, PyAny>,
+    ) -> PyResult<TaskFuture> {
         let locals = self.choose(py)?;
         let (done, outcome) = oneshot::channel();
         let slot = Arc::new(Mutex::new(Slot::default()));
         let begin = Begin(Mutex::new(Some((awaitable.unbind(), done))), slot.clone());
         soon(py, &locals, Bound::new(py, begin)?.into_any())?;
-        Ok(TaskFuture { outcome, slot, locals, finished: false })
+        Ok(TaskFuture {
+            outcome,
+            slot,
+            locals,
+            finished: false,
+        })
     }
 }
 
@@ -71,7 +93,10 @@ fn soon(py: Python<'_>, locals: &TaskLocals, call: Bound<'_, PyAny>) -> PyResult
     let context = PyDict::new(py);
     context.set_item(intern!(py, "context"), locals.context(py))?;
     let name = intern!(py, "call_soon_threadsafe");
-    locals.event_loop(py).call_method(name, (call,), Some(&context)).map(drop)
+    locals
+        .event_loop(py)
+        .call_method(name, (call,), Some(&context))
+        .map(drop)
 }
 
 #[derive(Default)]
@@ -90,8 +115,15 @@ struct Begin(Mutex<Option<Given>>, Arc<Mutex<Slot>>);
 impl Begin {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let given = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((awaitable, done)) = given else { return Ok(()) };
-        if self.1.lock().unwrap_or_else(PoisonError::into_inner).dropped {
+        let Some((awaitable, done)) = given else {
+            return Ok(());
+        };
+        if self
+            .1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .dropped
+        {
             // Nobody waits any more. A coroutine that never began must be told, or Python warns.
             let _ = awaitable.call_method0(py, intern!(py, "close"));
             return Ok(());
@@ -106,7 +138,8 @@ impl Begin {
         };
         self.1.lock().unwrap_or_else(PoisonError::into_inner).task = Some(task.clone().unbind());
         let done = Done(Mutex::new(Some(done)));
-        task.call_method1(intern!(py, "add_done_callback"), (done,)).map(drop)
+        task.call_method1(intern!(py, "add_done_callback"), (done,))
+            .map(drop)
     }
 }
 
@@ -142,7 +175,9 @@ impl Future for TaskFuture {
         polled.map(|outcome| {
             self.finished = true;
             outcome.unwrap_or_else(|_| {
-                Err(PyRuntimeError::new_err("the event loop ended before the provider's call"))
+                Err(PyRuntimeError::new_err(
+                    "the event loop ended before the provider's call",
+                ))
             })
         })
     }
@@ -158,7 +193,9 @@ impl Drop for TaskFuture {
             slot.dropped = true;
             slot.task.take()
         };
-        let (Some(task), Ok(handle)) = (task, Handle::try_current()) else { return };
+        let (Some(task), Ok(handle)) = (task, Handle::try_current()) else {
+            return;
+        };
         let locals = self.locals.clone();
         // Whoever drops is a worker of the runtime, which must not wait for the interpreter.
         handle.spawn_blocking(move || {

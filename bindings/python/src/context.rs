@@ -28,7 +28,10 @@ impl PyCallContext {
         let none = || Error::new(ErrorKind::Unsupported, "this call has no stored media");
         let source = self.0.media.clone().ok_or_else(none)?;
         let reference = serde_json::from_value(convert::from_python(reference)?).map_err(|_| {
-            Error::invalid("bad_media", "this is no reference to media out of a request")
+            Error::invalid(
+                "bad_media",
+                "this is no reference to media out of a request",
+            )
         })?;
         Ok((source, reference))
     }
@@ -66,10 +69,13 @@ impl PyCallContext {
         py: Python<'py>,
         reference: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (source, reference) =
-            self.media(reference).map_err(|error| error::to_python(py, &error))?;
+        let (source, reference) = self
+            .media(reference)
+            .map_err(|error| error::to_python(py, &error))?;
         let work = async move { gathered(&*source, &reference).await };
-        runtime::awaitable(py, work, |py, bytes| Ok(PyBytes::new(py, &bytes).into_any().unbind()))
+        runtime::awaitable(py, work, |py, bytes| {
+            Ok(PyBytes::new(py, &bytes).into_any().unbind())
+        })
     }
 
     /// The same for a plain method, which waits in its own thread.
@@ -83,7 +89,9 @@ impl PyCallContext {
             let (handle, _) = runtime::current()?;
             py.detach(|| handle.block_on(gathered(&*source, &reference)))
         };
-        read().map(|bytes| PyBytes::new(py, &bytes)).map_err(|error| error::to_python(py, &error))
+        read()
+            .map(|bytes| PyBytes::new(py, &bytes))
+            .map_err(|error| error::to_python(py, &error))
     }
 }
 
@@ -95,8 +103,11 @@ async fn gathered(source: &dyn MediaSource, reference: &MediaRef) -> Result<Byte
     let mut all = BytesMut::new();
     while let Some(chunk) = stream.try_next().await? {
         if all.len() + chunk.len() > MAX_MEDIA_BYTES {
-            return Err(Error::new(ErrorKind::LimitExceeded, "these media are too large to read whole")
-                .with_context("limit_bytes", MAX_MEDIA_BYTES));
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                "these media are too large to read whole",
+            )
+            .with_context("limit_bytes", MAX_MEDIA_BYTES));
         }
         all.extend_from_slice(&chunk);
     }

@@ -34,7 +34,8 @@ pub(crate) struct NativeEngine {
 /// A value of the engine as Python's `None`, `dict`, `list`, ...
 pub(crate) fn json(py: Python<'_>, value: &impl Serialize) -> PyResult<Py<PyAny>> {
     let value = serde_json::to_value(value).map_err(|error| {
-        let error = litink_core::Error::internal("a value of the engine is JSON").with_source(error);
+        let error =
+            litink_core::Error::internal("a value of the engine is JSON").with_source(error);
         error::to_python(py, &error)
     })?;
     convert::to_python(py, &value).map(Bound::unbind)
@@ -46,7 +47,9 @@ fn imported(imported: Imported) -> Value {
 
 fn spec(book: &str, recipe: String, options: &Bound<'_, PyAny>) -> Result<RunSpec> {
     let options = convert::from_python(options)?;
-    Ok(RunSpec::audiobook(book.parse()?).recipe(recipe).options(options))
+    Ok(RunSpec::audiobook(book.parse()?)
+        .recipe(recipe)
+        .options(options))
 }
 
 impl NativeEngine {
@@ -81,9 +84,15 @@ impl NativeEngine {
 
     /// The engine, and a note of the loop that uses it.
     fn engine(&self, py: Python<'_>) -> PyResult<Engine> {
-        let engine = self.open.engine().map_err(|error| error::to_python(py, &error))?;
+        let engine = self
+            .open
+            .engine()
+            .map_err(|error| error::to_python(py, &error))?;
         if let Some(running) = bridge::running(py) {
-            *self.last_loop.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+            *self
+                .last_loop
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(running);
         }
         Ok(engine)
     }
@@ -105,18 +114,26 @@ impl NativeEngine {
         let (_, exit) = runtime::current().map_err(raised)?;
         let work = async move { Open::new(open::settings(given), worker, exit).await };
         runtime::awaitable(py, work, |py, open| {
-            Self { open, last_loop: LastLoop::default() }.into_py_any(py)
+            Self {
+                open,
+                last_loop: LastLoop::default(),
+            }
+            .into_py_any(py)
         })
     }
 
     fn close<'py>(&self, py: Python<'py>, grace: f64) -> PyResult<Bound<'py, PyAny>> {
         let open = self.open.clone();
         let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::ZERO);
-        runtime::awaitable(py, async move { open.close(grace).await }, |py, ()| Ok(py.None()))
+        runtime::awaitable(py, async move { open.close(grace).await }, |py, ()| {
+            Ok(py.None())
+        })
     }
 
     fn import_file<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| Ok(imported(engine.import_file(ACTOR, &path).await?)))
+        self.call(py, async move |engine| {
+            Ok(imported(engine.import_file(ACTOR, &path).await?))
+        })
     }
 
     fn import_bytes<'py>(
@@ -128,7 +145,11 @@ impl NativeEngine {
         let bytes = Bytes::copy_from_slice(data.as_bytes());
         self.call(py, async move |engine| {
             let body = futures::stream::once(async { Ok(bytes) }).boxed();
-            Ok(imported(engine.import(ACTOR, body, ImportOptions::named(name)).await?))
+            Ok(imported(
+                engine
+                    .import(ACTOR, body, ImportOptions::named(name))
+                    .await?,
+            ))
         })
     }
 
@@ -145,15 +166,26 @@ impl NativeEngine {
     }
 
     fn book<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.book(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.book(ACTOR, id.parse()?).await
+        })
     }
 
-    fn chapters<'py>(&self, py: Python<'py>, book: String, text: bool) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.chapters(ACTOR, book.parse()?, text).await)
+    fn chapters<'py>(
+        &self,
+        py: Python<'py>,
+        book: String,
+        text: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.call(py, async move |engine| {
+            engine.chapters(ACTOR, book.parse()?, text).await
+        })
     }
 
     fn delete_book<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.delete_book(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.delete_book(ACTOR, id.parse()?).await
+        })
     }
 
     fn plan<'py>(
@@ -200,29 +232,42 @@ impl NativeEngine {
     }
 
     fn cancel<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.cancel(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.cancel(ACTOR, id.parse()?).await
+        })
     }
 
     fn resume<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.resume(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.resume(ACTOR, id.parse()?).await
+        })
     }
 
     fn wait<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.wait(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.wait(ACTOR, id.parse()?).await
+        })
     }
 
     fn progress<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.progress(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.progress(ACTOR, id.parse()?).await
+        })
     }
 
     fn watch(&self, py: Python<'_>, id: &str, revision: u64) -> PyResult<NativeWatch> {
         let engine = self.engine(py)?;
         let id = id.parse().map_err(|error| error::to_python(py, &error))?;
-        Ok(NativeWatch::new(self.open.clone(), engine.watch(ACTOR, id, revision).boxed()))
+        Ok(NativeWatch::new(
+            self.open.clone(),
+            engine.watch(ACTOR, id, revision).boxed(),
+        ))
     }
 
     fn exports<'py>(&self, py: Python<'py>, run: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.exports(ACTOR, run.parse()?).await)
+        self.call(py, async move |engine| {
+            engine.exports(ACTOR, run.parse()?).await
+        })
     }
 
     fn save<'py>(
@@ -251,7 +296,7 @@ impl NativeEngine {
         let listed: Vec<_> = providers
             .iter()
             .map(|provider| {
-                json!({ "name": provider.name(), "capabilities": provider.capabilities(None) })
+                json!({ "name": provider.name(), "capabilities": *provider.capabilities(None) })
             })
             .collect();
         json(py, &listed)

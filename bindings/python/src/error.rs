@@ -104,9 +104,12 @@ fn cancelled(stopped: bool) -> Error {
     if stopped {
         return Error::cancelled();
     }
-    Error::new(ErrorKind::Unavailable, "the provider's task was cancelled, and not by litink")
-        .with_code("provider_task_cancelled")
-        .with_charge(Charge::Maybe)
+    Error::new(
+        ErrorKind::Unavailable,
+        "the provider's task was cancelled, and not by litink",
+    )
+    .with_code("provider_task_cancelled")
+    .with_charge(Charge::Maybe)
 }
 
 fn is_asyncio_cancelled(py: Python<'_>, raised: &PyErr) -> bool {
@@ -117,7 +120,10 @@ fn is_asyncio_cancelled(py: Python<'_>, raised: &PyErr) -> bool {
 }
 
 fn plain(py: Python<'_>, raised: &PyErr) -> Error {
-    let class = raised.get_type(py).name().map_or_else(|_| "?".into(), |name| name.to_string());
+    let class = raised
+        .get_type(py)
+        .name()
+        .map_or_else(|_| "?".into(), |name| name.to_string());
     if raised.is_instance_of::<PyTimeoutError>(py) {
         return Error::new(ErrorKind::Timeout, "the provider ran out of time")
             .with_code("provider_timeout")
@@ -132,7 +138,11 @@ fn plain(py: Python<'_>, raised: &PyErr) -> Error {
 }
 
 fn steered(py: Python<'_>, raised: &PyErr) -> Option<Error> {
-    let base = py.import(intern!(py, "litink.errors")).ok()?.getattr("LitinkError").ok()?;
+    let base = py
+        .import(intern!(py, "litink.errors"))
+        .ok()?
+        .getattr("LitinkError")
+        .ok()?;
     let value = raised.value(py);
     if !value.is_instance(&base).ok()? {
         return None;
@@ -143,7 +153,10 @@ fn steered(py: Python<'_>, raised: &PyErr) -> Option<Error> {
     if let Some(code) = text("code") {
         error = error.with_code(code);
     }
-    let after = value.getattr("retry_after").and_then(|v| v.extract::<Option<f64>>()).ok()?;
+    let after = value
+        .getattr("retry_after")
+        .and_then(|v| v.extract::<Option<f64>>())
+        .ok()?;
     if let Some(retry) = retry_of(text("retry").as_deref(), after) {
         error = error.with_retry(retry);
     }

@@ -29,7 +29,10 @@ mod _litink {
     /// The names of all kinds of errors.
     #[pyfunction]
     fn error_kinds() -> Vec<&'static str> {
-        litink_core::ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect()
+        litink_core::ErrorKind::ALL
+            .iter()
+            .map(|kind| kind.as_str())
+            .collect()
     }
 
     /// Stops every worker and ends the runtime. Called at exit.

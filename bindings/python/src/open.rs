@@ -38,11 +38,15 @@ impl Drop for Inner {
 
 /// Settings by name, as in `litink.toml`; none of them for that file and the environment.
 pub(crate) fn settings(given: Option<Map<String, Value>>) -> Result<Settings> {
-    let Some(given) = given else { return Settings::load(None) };
+    let Some(given) = given else {
+        return Settings::load(None);
+    };
     let set = given.into_iter().filter(|(_, value)| !value.is_null());
     // As variables, so that they are checked as everybody's.
     let variables = set.map(|(key, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         (format!("LITINK_{}", key.to_uppercase()), value)
     });
     Settings::parse("", variables)
@@ -101,7 +105,12 @@ impl Open {
             return Ok(());
         }
         self.0.stop.cancel();
-        let worker = self.0.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let worker = self
+            .0
+            .worker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let ended = match worker {
             Some(worker) => self.ended(worker, grace).await,
             None => Ok(()),
@@ -129,5 +138,7 @@ fn closed() -> Error {
 }
 
 fn unusable(code: &'static str, message: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, message).with_code(code).with_retry(Retry::Never)
+    Error::new(ErrorKind::Unavailable, message)
+        .with_code(code)
+        .with_retry(Retry::Never)
 }

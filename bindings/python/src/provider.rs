@@ -31,7 +31,9 @@ pub(crate) struct PyProvider {
 
 impl fmt::Debug for PyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PyProvider").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("PyProvider")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +57,9 @@ impl PyProvider {
         let capabilities = serde_json::from_value(capabilities)
             .map_err(|error| bad("`capabilities` does not fit").with_context("reason", error))?;
         let has = |method: &str| {
-            object.getattr(method).is_ok_and(|method| method.is_callable())
+            object
+                .getattr(method)
+                .is_ok_and(|method| method.is_callable())
         };
         if name.is_empty() || !has("generate") {
             return Err(bad("it needs a `name` and a method `generate`"));
@@ -168,7 +172,13 @@ async fn attached<T: Send + 'static>(
 /// An attribute, or what a method of that name gives.
 fn said<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<Bound<'py, PyAny>> {
     let attribute = object.getattr(name);
-    let value = attribute.and_then(|value| if value.is_callable() { value.call0() } else { Ok(value) });
+    let value = attribute.and_then(|value| {
+        if value.is_callable() {
+            value.call0()
+        } else {
+            Ok(value)
+        }
+    });
     value.map_err(|raised| {
         let lacks = bad("a provider has `name`, `capabilities` and `generate`")
             .with_context("missing", name);

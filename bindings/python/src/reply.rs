@@ -30,8 +30,10 @@ pub(crate) fn from_python(answer: &Bound<'_, PyAny>, asked: Option<Modality>) ->
         .ok()
         .unwrap_or_else(|| answer.clone());
     let Ok(dict) = own.cast::<PyDict>() else {
-        return Err(bad("`generate` gives a litink.Speech, litink.Text, ... or a dict")
-            .with_context("type", convert::type_name(answer)));
+        return Err(
+            bad("`generate` gives a litink.Speech, litink.Text, ... or a dict")
+                .with_context("type", convert::type_name(answer)),
+        );
     };
     let fields = Fields(dict.clone());
     if let Some(pending) = fields.get("pending")? {
@@ -46,24 +48,47 @@ pub(crate) fn from_python(answer: &Bound<'_, PyAny>, asked: Option<Modality>) ->
     generated.model = fields.json("model")?;
     generated.usage = fields.json::<Option<Usage>>("usage")?.unwrap_or_default();
     generated.cost_nanos = fields.json("cost_nanos")?;
-    generated.warnings = fields.json::<Option<Vec<String>>>("warnings")?.unwrap_or_default();
+    generated.warnings = fields
+        .json::<Option<Vec<String>>>("warnings")?
+        .unwrap_or_default();
     generated.request_id = fields.json("request_id")?;
     Ok(Reply::Done(Box::new(generated)))
 }
 
 fn output(fields: &Fields<'_>, modality: Modality) -> Result<Output> {
-    let marks = || fields.json::<Option<Vec<SpeechMark>>>("marks").map(Option::unwrap_or_default);
+    let marks = || {
+        fields
+            .json::<Option<Vec<SpeechMark>>>("marks")
+            .map(Option::unwrap_or_default)
+    };
     Ok(match modality {
-        Modality::Text => Output::Text { text: fields.json("text")? },
-        Modality::Speech => Output::Speech { audio: fields.media("audio", "audio/wav")?, marks: marks()? },
-        Modality::Image => Output::Image { image: fields.media("image", "image/png")? },
-        Modality::Video => Output::Video { video: fields.media("video", "video/mp4")? },
-        Modality::Transcription => {
-            Output::Transcription { text: fields.json("text")?, marks: marks()? }
+        Modality::Text => Output::Text {
+            text: fields.json("text")?,
+        },
+        Modality::Speech => Output::Speech {
+            audio: fields.media("audio", "audio/wav")?,
+            marks: marks()?,
+        },
+        Modality::Image => Output::Image {
+            image: fields.media("image", "image/png")?,
+        },
+        Modality::Video => Output::Video {
+            video: fields.media("video", "video/mp4")?,
+        },
+        Modality::Transcription => Output::Transcription {
+            text: fields.json("text")?,
+            marks: marks()?,
+        },
+        Modality::Embedding => Output::Embedding {
+            vectors: fields.json("vectors")?,
+        },
+        Modality::Sound => Output::Sound {
+            audio: fields.media("audio", "audio/wav")?,
+        },
+        other => {
+            return Err(bad("this binding does not know the modality")
+                .with_context("modality", other.as_str()));
         }
-        Modality::Embedding => Output::Embedding { vectors: fields.json("vectors")? },
-        Modality::Sound => Output::Sound { audio: fields.media("audio", "audio/wav")? },
-        other => return Err(bad("this binding does not know the modality").with_context("modality", other.as_str())),
     })
 }
 
@@ -71,12 +96,17 @@ struct Fields<'py>(Bound<'py, PyDict>);
 
 impl<'py> Fields<'py> {
     fn get(&self, key: &str) -> Result<Option<Bound<'py, PyAny>>> {
-        let found = self.0.get_item(key).map_err(|_| bad("a dict of the reply cannot be read"))?;
+        let found = self
+            .0
+            .get_item(key)
+            .map_err(|_| bad("a dict of the reply cannot be read"))?;
         Ok(found.filter(|value| !value.is_none()))
     }
 
     fn json<T: DeserializeOwned>(&self, key: &'static str) -> Result<T> {
-        let value = self.get(key)?.unwrap_or_else(|| self.0.py().None().into_bound(self.0.py()));
+        let value = self
+            .get(key)?
+            .unwrap_or_else(|| self.0.py().None().into_bound(self.0.py()));
         json(&value, key)
     }
 
@@ -147,5 +177,7 @@ fn reason(error: &serde_json::Error) -> &'static str {
 
 /// The provider answered, so it was paid.
 fn bad(message: &str) -> Error {
-    Error::new(ErrorKind::Provider, message).with_code("bad_reply").with_charge(Charge::Yes)
+    Error::new(ErrorKind::Provider, message)
+        .with_code("bad_reply")
+        .with_charge(Charge::Yes)
 }

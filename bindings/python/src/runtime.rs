@@ -55,7 +55,11 @@ fn start(pid: u32) -> Result<Current> {
             Error::new(ErrorKind::Unavailable, "the system gives no more threads")
                 .with_source(error)
         })?;
-    Ok(Current { pid, runtime, stop: CancellationToken::new() })
+    Ok(Current {
+        pid,
+        runtime,
+        stop: CancellationToken::new(),
+    })
 }
 
 /// The runtime, and the token that fires when the process ends.
@@ -65,7 +69,10 @@ pub(crate) fn current() -> Result<(Handle, CancellationToken)> {
 
 /// Stops every worker, waits a moment for them, and ends the runtime. Called at exit.
 pub(crate) fn shut_down(py: Python<'_>) {
-    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let current = CURRENT
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     let Some(current) = current else { return };
     if current.pid != std::process::id() {
         std::mem::forget(current);
@@ -108,7 +115,9 @@ where
     current().map_err(|error| super::error::to_python(py, &error))?;
     generic::future_into_py::<Tokio, _, _>(py, async move {
         let result = work.await;
-        Ok(Answer(result.map(|value| Box::new(move |py: Python<'_>| convert(py, value)) as Convert)))
+        Ok(Answer(result.map(|value| {
+            Box::new(move |py: Python<'_>| convert(py, value)) as Convert
+        })))
     })
 }
 

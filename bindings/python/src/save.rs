@@ -22,7 +22,10 @@ pub(crate) async fn save(
     let target = folder.join(name(&reader)?);
     let at = |error: std::io::Error| Error::from(error).with_context("path", target.display());
     tokio::fs::create_dir_all(&folder).await.map_err(at)?;
-    let part = tempfile::Builder::new().suffix(".part").tempfile_in(&folder).map_err(at)?;
+    let part = tempfile::Builder::new()
+        .suffix(".part")
+        .tempfile_in(&folder)
+        .map_err(at)?;
     let (file, part) = part.into_parts();
     let mut file = tokio::fs::File::from_std(file);
     let mut stream = reader.object.body;
@@ -47,14 +50,16 @@ pub(crate) async fn read(engine: &Engine, actor: Actor, id: ExportId) -> Result<
 
 fn name(reader: &ExportReader) -> Result<PathBuf> {
     let name = Path::new(&reader.export.file_name).file_name();
-    name.map(PathBuf::from).ok_or_else(|| Error::internal("a finished file has a name"))
+    name.map(PathBuf::from)
+        .ok_or_else(|| Error::internal("a finished file has a name"))
 }
 
 /// Temporary files are their owner's alone; a finished one has the rights of any new file.
 #[cfg(unix)]
 async fn readable(file: &tokio::fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644)).await
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+        .await
 }
 
 #[cfg(not(unix))]

@@ -18,7 +18,10 @@ pub(crate) struct NativeWatch {
 
 impl NativeWatch {
     pub(crate) fn new(open: Open, events: BoxStream<'static, Result<Progress>>) -> Self {
-        Self { open, events: Arc::new(Mutex::new(events)) }
+        Self {
+            open,
+            events: Arc::new(Mutex::new(events)),
+        }
     }
 }
 
