@@ -275,11 +275,10 @@ impl NativeEngine {
         name: String,
         capabilities: String,
         call: Function<'_, Ask, Promise<Answer>>,
-        abort: Function<'_, u32, ()>,
     ) -> napi::Result<()> {
         let engine = self.engine().map_err(|error| to_js(&error))?;
         let capabilities = from_json(&capabilities).map_err(|error| to_js(&error))?;
-        let provider = JsProvider::new(name, capabilities, &call, &abort)?;
+        let provider = JsProvider::new(name, capabilities, &call)?;
         engine.register_provider(std::sync::Arc::new(provider));
         Ok(())
     }

@@ -28,11 +28,12 @@ use crate::{engine::to_json, error::Thrown};
 
 /// A call on its way to JavaScript.
 #[napi(object)]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ask {
     /// Names the call, so that it can be aborted.
     pub id: u32,
-    /// `generate`, `poll` or `cancel`.
+    /// `generate`, `poll`, `cancel`; or `abort`, for the call with this id. Those go the same way, so
+    /// that an abort never overtakes its call.
     pub method: String,
     /// The request or the operation, as JSON.
     pub input: String,
@@ -59,7 +60,6 @@ impl fmt::Debug for Answer {
 
 /// Weak, so that a registered provider does not keep the process alive.
 type CallFunction = ThreadsafeFunction<Ask, Promise<Answer>, Ask, Status, false, true>;
-type AbortFunction = ThreadsafeFunction<u32, (), u32, Status, false, true>;
 
 static NEXT_CALL: AtomicU32 = AtomicU32::new(1);
 
@@ -67,8 +67,7 @@ static NEXT_CALL: AtomicU32 = AtomicU32::new(1);
 pub(crate) struct JsProvider {
     name: String,
     capabilities: Arc<ProviderCapabilities>,
-    call: CallFunction,
-    abort: Arc<AbortFunction>,
+    call: Arc<CallFunction>,
 }
 
 impl fmt::Debug for JsProvider {
@@ -79,14 +78,15 @@ impl fmt::Debug for JsProvider {
 
 /// Aborts the call's signal when the call is dropped before its end.
 struct AbortOnDrop {
-    id: u32,
-    abort: Option<Arc<AbortFunction>>,
+    call: Option<Arc<CallFunction>>,
+    ask: Ask,
 }
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let Some(abort) = &self.abort {
-            abort.call(self.id, ThreadsafeFunctionCallMode::NonBlocking);
+        if let Some(call) = self.call.take() {
+            let ask = std::mem::take(&mut self.ask);
+            call.call(ask, ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
 }
@@ -96,14 +96,9 @@ impl JsProvider {
         name: String,
         capabilities: ProviderCapabilities,
         call: &Function<'_, Ask, Promise<Answer>>,
-        abort: &Function<'_, u32, ()>,
     ) -> napi::Result<Self> {
-        Ok(Self {
-            name,
-            capabilities: Arc::new(capabilities),
-            call: call.build_threadsafe_function().weak::<true>().build()?,
-            abort: Arc::new(abort.build_threadsafe_function().weak::<true>().build()?),
-        })
+        let call = call.build_threadsafe_function().weak::<true>().build()?;
+        Ok(Self { name, capabilities: Arc::new(capabilities), call: Arc::new(call) })
     }
 
     async fn ask(&self, method: &str, input: String, context: &CallContext) -> Result<Replied> {
@@ -115,11 +110,12 @@ impl JsProvider {
             generation: context.generation.to_string(),
             attempt: context.attempt,
         };
-        let mut guard = AbortOnDrop { id, abort: Some(self.abort.clone()) };
+        let abort = Ask { id, method: "abort".to_owned(), ..Ask::default() };
+        let mut guard = AbortOnDrop { call: Some(self.call.clone()), ask: abort };
         // Not `call_async`, with which an exception on the way ends the process.
         let answer = async { self.call.call_async_catch(ask).await?.await };
         let answer = answer.await.map_err(|error| self.unreachable(&error));
-        guard.abort = None;
+        guard.call = None;
         let read = answer.and_then(|answer| self.read(answer));
         read.map_err(|error| {
             error
