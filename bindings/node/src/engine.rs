@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Mutex, sync::PoisonError, time::Duration};
 use bytes::Bytes;
 use futures::StreamExt;
 use litink_core::{
-    Actor, Error, ErrorKind, LOCAL_USER, Result, RunId,
+    Actor, Error, ErrorKind, LOCAL_USER, Result, Retry, RunId,
     engine::{Engine, ImportOptions, Imported, RunSpec},
 };
 use litink_providers::Settings;
@@ -40,12 +40,15 @@ struct Open {
     stop: CancellationToken,
     /// Stops it at once.
     abandon: CancellationToken,
+    /// Ends every watch: nobody would make them end any more.
+    closed: CancellationToken,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.stop.cancel();
         self.abandon.cancel();
+        self.closed.cancel();
     }
 }
 
@@ -83,7 +86,7 @@ pub async fn open_engine(source: String) -> napi::Result<NativeEngine> {
             let worker = engine.worker(litink_providers::worker_options(&settings));
             tokio::spawn(worker.run(stop.clone(), abandon.clone()))
         });
-        Ok(Open { engine, worker, stop, abandon })
+        Ok(Open { engine, worker, stop, abandon, closed: CancellationToken::new() })
     };
     match open.await {
         Ok(open) => Ok(NativeEngine { open: Mutex::new(Some(open)) }),
@@ -99,11 +102,15 @@ pub fn error_kinds() -> Vec<String> {
 
 impl NativeEngine {
     fn engine(&self) -> Result<Engine> {
+        self.with_open(|open| open.engine.clone())
+    }
+
+    fn with_open<T>(&self, read: impl FnOnce(&Open) -> T) -> Result<T> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_ref().map(|open| open.engine.clone()).ok_or_else(|| {
+        open.as_ref().map(read).ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the engine is closed; open another")
                 .with_code("closed")
-                .with_retry(litink_core::Retry::Never)
+                .with_retry(Retry::Never)
         })
     }
 
@@ -223,6 +230,12 @@ impl NativeEngine {
         self.call(async move |engine: Engine| engine.resume(ACTOR, id.parse()?).await).await
     }
 
+    /// A run, once it is completed; rejects with the error of one that failed or was stopped.
+    #[napi]
+    pub async fn wait(&self, id: String) -> napi::Result<String> {
+        self.call(async move |engine: Engine| engine.wait(ACTOR, id.parse()?).await).await
+    }
+
     /// A progress.
     #[napi]
     pub async fn progress(&self, run: String) -> napi::Result<String> {
@@ -233,9 +246,12 @@ impl NativeEngine {
     #[napi]
     pub fn watch(&self, run: String, revision: i64) -> napi::Result<NativeWatch> {
         let watch = || {
-            let (engine, run) = (self.engine()?, run.parse::<RunId>()?);
+            let run = run.parse::<RunId>()?;
             let revision = u64::try_from(revision).unwrap_or(0);
-            Ok(NativeWatch::new(engine.watch(ACTOR, run, revision).boxed()))
+            self.with_open(|open| {
+                let progress = open.engine.watch(ACTOR, run, revision).boxed();
+                NativeWatch::new(progress, open.closed.child_token())
+            })
         };
         watch().map_err(|error: Error| to_js(&error))
     }

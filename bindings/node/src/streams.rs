@@ -19,8 +19,11 @@ pub struct NativeWatch {
 }
 
 impl NativeWatch {
-    pub(crate) fn new(progress: BoxStream<'static, Result<Progress>>) -> Self {
-        Self { progress: Mutex::new(progress), closed: CancellationToken::new() }
+    pub(crate) fn new(
+        progress: BoxStream<'static, Result<Progress>>,
+        closed: CancellationToken,
+    ) -> Self {
+        Self { progress: Mutex::new(progress), closed }
     }
 }
 

@@ -307,9 +307,9 @@ export class LiveErrors {
     this.#thrown.delete(generation);
   }
 
-  /** The error that this message of a failure came from, if it was thrown here. */
-  find(message: string): unknown {
-    const generation = /\bgeneration: ([0-9a-f-]{36})\b/.exec(message)?.[1];
+  /** The error that this one of the engine came from, if it was thrown here. */
+  find(error: unknown): unknown {
+    const generation = error instanceof LitinkError ? error.context["generation"] : undefined;
     return generation === undefined ? undefined : this.#thrown.get(generation);
   }
 }
