@@ -75,7 +75,7 @@ impl Source {
 
 /// Opens an engine.
 #[napi]
-pub async fn open_engine(source: String) -> napi::Result<NativeEngine> {
+pub(crate) async fn open_engine(source: String) -> napi::Result<NativeEngine> {
     let open = async {
         let source: Source = from_json(&source)?;
         let works = source.worker;
@@ -96,7 +96,7 @@ pub async fn open_engine(source: String) -> napi::Result<NativeEngine> {
 
 /// The names of all kinds of errors, for the facade's table.
 #[napi]
-pub fn error_kinds() -> Vec<String> {
+pub(crate) fn error_kinds() -> Vec<String> {
     ErrorKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()
 }
 
