@@ -1,0 +1,5 @@
+//! What Node's addons need of the linker.
+
+fn main() {
+    napi_build::setup();
+}
