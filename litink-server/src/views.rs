@@ -1,8 +1,9 @@
 //! What the API answers with: the domain's fields under the domain's names, without what is
 //! nobody's business (owners, storage keys).
 
+use chrono::{DateTime, Utc};
 use litink_core::{
-    domain::{Block, Book, Chapter, Export, Run, Timestamp, Warning},
+    domain::{Block, Book, Chapter, Export, Run, Warning},
     engine::Progress,
     provider::GenerationProvider,
     recipe::Plan,
@@ -50,8 +51,8 @@ pub(crate) struct BookView {
     id: Uuid,
     /// Rises with every change.
     version: u64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
     /// `ready`.
     #[schema(value_type = String, example = "ready")]
     state: Value,
@@ -199,8 +200,8 @@ pub(crate) struct RunView {
     id: Uuid,
     /// Rises with every change.
     version: u64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
     book_id: Uuid,
     /// `running`, `completed`, `failed` or `cancelled`.
     #[schema(example = "running")]
@@ -218,7 +219,7 @@ pub(crate) struct RunView {
     /// Why it failed.
     error: Option<FailureView>,
     /// When it became final.
-    finished_at: Option<Timestamp>,
+    finished_at: Option<DateTime<Utc>>,
 }
 
 impl From<Run> for RunView {
@@ -298,7 +299,7 @@ impl From<Progress> for ProgressView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExportView {
     id: Uuid,
-    created_at: Timestamp,
+    created_at: DateTime<Utc>,
     run_id: Uuid,
     /// Place among the run's files.
     position: u32,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     access::Authenticated,
     error::{ApiError, Problem},
-    extract::{PageQuery, Path, Query, limit},
+    extract::{PageQuery, Params, Path, limit},
     state::AppState,
     views::{BookView, ChapterView, PageView},
 };
@@ -46,7 +46,7 @@ pub(super) fn uploads(state: &AppState) -> OpenApiRouter<AppState> {
 async fn list(
     State(state): State<AppState>,
     caller: Authenticated,
-    Query(page): Query<PageQuery>,
+    Params(page): Params<PageQuery>,
 ) -> Result<axum::Json<PageView<BookView>>, ApiError> {
     let limit = limit(page.limit)?;
     let books = state.engine.books(caller.actor, page.after, limit).await?;
@@ -102,7 +102,7 @@ async fn chapters(
     State(state): State<AppState>,
     caller: Authenticated,
     Path(id): Path<Uuid>,
-    Query(query): Query<ChaptersQuery>,
+    Params(query): Params<ChaptersQuery>,
 ) -> Result<axum::Json<Vec<ChapterView>>, ApiError> {
     let chapters = state.engine.chapters(caller.actor, BookId(id), query.text).await?;
     Ok(axum::Json(chapters.into_iter().map(Into::into).collect()))

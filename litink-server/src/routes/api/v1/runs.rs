@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     access::Authenticated,
     error::{ApiError, Problem},
-    extract::{IdempotencyKey, Json, Path, Query, limit},
+    extract::{IdempotencyKey, Json, Params, Path, limit},
     state::AppState,
     views::{ExportView, PageView, ProgressView, RunView},
 };
@@ -119,7 +119,7 @@ struct ListQuery {
 async fn list(
     State(state): State<AppState>,
     caller: Authenticated,
-    Query(query): Query<ListQuery>,
+    Params(query): Params<ListQuery>,
 ) -> Result<axum::Json<PageView<RunView>>, ApiError> {
     let limit = limit(query.limit)?;
     let book = query.book_id.map(BookId);

@@ -1,0 +1,59 @@
+//! `/docs`, `/openapi.json` and the page
+
+use crate::app::App;
+
+#[tokio::test]
+async fn the_description_names_every_route() {
+    let app = App::start().await;
+    let description = app.get("/openapi.json").await.json();
+    assert_eq!(description["openapi"].as_str().unwrap().split('.').next(), Some("3"));
+    let operations: Vec<String> = description["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    insta::assert_snapshot!(operations.join("\n"));
+    let own = serde_json::to_value(litink_server::openapi()).unwrap();
+    assert_eq!(own, description);
+}
+
+#[tokio::test]
+async fn every_reference_of_the_description_leads_somewhere() {
+    let description = serde_json::to_value(litink_server::openapi()).unwrap();
+    let text = description.to_string();
+    let references: Vec<&str> = text
+        .split("\"$ref\":\"#")
+        .skip(1)
+        .map(|rest| &rest[..rest.find('"').unwrap()])
+        .collect();
+    assert!(!references.is_empty());
+    for reference in references {
+        assert!(description.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn the_pages_are_served_with_their_types_and_a_policy() {
+    let app = App::start().await;
+    let cases = [
+        ("/", "text/html; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/docs/", "text/html"),
+    ];
+    for (path, kind) in cases {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").starts_with(kind), "{path}: {answer:?}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
+        assert!(policy.contains("script-src 'self';"), "{path}: {policy}");
+        assert!(!answer.text().contains("https://"), "{path} needs nothing from elsewhere");
+    }
+    let page = app.get("/").await.text();
+    assert!(!page.contains("style=") && !page.contains("onclick"), "nothing inline");
+}

@@ -1,0 +1,12 @@
+//! The HTTP API over a real connection: one module for each branch of the URL tree.
+
+mod app;
+mod books;
+mod docs;
+mod errors;
+mod exports;
+mod health;
+mod providers;
+mod runs;
+mod security;
+mod session;
