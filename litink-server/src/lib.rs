@@ -4,6 +4,7 @@
 
 mod access;
 mod app;
+pub mod cli;
 mod config;
 mod error;
 mod extract;

@@ -1,6 +1,8 @@
 //! Files that are no books, over the command line: a typed error, exit code 3, nothing kept, and
 //! memory within the stated bound.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fs, io::Write, path::Path, process::Output};
 
 use litink_tests::{book, litink};

@@ -1,6 +1,8 @@
 //! The command line, as its users run it: the real program and the real synthesizer, and what it
 //! made looked at with ffprobe.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! SIGKILL at a hundred random moments: everything is made, nothing that was paid is paid again.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     collections::{HashMap, HashSet},
     fs,

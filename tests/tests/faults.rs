@@ -1,6 +1,8 @@
 //! Providers that hang, lie, send rubbish, fail; disks that are full, folders that are read-only,
 //! databases that are damaged: a clear error, nothing lost, the run resumable.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fs, path::Path, process::Output, sync::Arc, time::Duration};
 
 use litink_core::{

@@ -228,8 +228,8 @@ impl<'a> Scene<'a> {
             .map(|turn| turn.0)
             .filter(|name| fits(name))
             .or_else(|| {
-                let recent = self.mentioned.iter().rev().take(12);
-                recent.filter(|name| fits(name) && Some(*name) != previous).next().cloned()
+                let mut recent = self.mentioned.iter().rev().take(12);
+                recent.find(|name| fits(name) && Some(*name) != previous).cloned()
             })
             .or_else(|| previous.filter(|name| fits(name)).cloned())
     }
