@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
     pub(crate) token: Option<&'static str>,
-    pub(crate) engine: Engine,
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<Result<()>>,
 }
@@ -62,8 +61,8 @@ impl App {
         tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = tokio::spawn(serve(engine.clone(), config, listener, stop.clone()));
-        Self { address, token: None, engine, stop, served }
+        let served = tokio::spawn(serve(engine, config, listener, stop.clone()));
+        Self { address, token: None, stop, served }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {

@@ -17,7 +17,32 @@ async fn an_upload_becomes_a_book_and_the_same_file_the_same_book() {
     insta::assert_json_snapshot!(book, {
         ".id" => "[id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".content_hash" => "[hash]", ".warnings" => "[warnings]",
-    });
+    }, @r#"
+    {
+      "authors": [
+        "A. Sailor"
+      ],
+      "chapter_count": 3,
+      "char_count": 104,
+      "content_hash": "[hash]",
+      "created_at": "[time]",
+      "description": null,
+      "file_bytes": 133,
+      "file_name": "sea.txt",
+      "format": "text",
+      "has_cover": false,
+      "id": "[id]",
+      "identifier": null,
+      "language": "en",
+      "published": null,
+      "publisher": null,
+      "state": "ready",
+      "title": "The Sea",
+      "updated_at": "[time]",
+      "version": 1,
+      "warnings": "[warnings]"
+    }
+    "#);
     let again = app.upload("sea.txt", BOOK.as_bytes()).await;
     assert_eq!((again.status, &again.json()["id"]), (200, &book["id"]));
     assert_eq!(app.get(&format!("/api/v1/books/{id}")).await.json(), book);

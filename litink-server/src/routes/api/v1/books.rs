@@ -1,5 +1,10 @@
 //! `/api/v1/books`
 
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes `<T as IntoParams>` for the parameters of a query"
+)]
+
 use axum::{
     body::Body,
     extract::{DefaultBodyLimit, State},

@@ -1,5 +1,10 @@
 //! `/api/v1/runs`
 
+#![expect(
+    unused_qualifications,
+    reason = "utoipa writes `<T as IntoParams>` for the parameters of a query"
+)]
+
 use axum::{
     extract::State,
     http::{StatusCode, header},
