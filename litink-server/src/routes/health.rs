@@ -36,7 +36,7 @@ struct Health {
 
 /// Whether the process lives. Answers without asking any backend.
 #[utoipa::path(get, path = "/live", tag = "health", operation_id = "live", security(()),
-    responses((status = 200, body = Health)))]
+    responses((status = 200, description = "It lives", body = Health)))]
 async fn live() -> impl IntoResponse {
     axum::Json(Health { status: "ok", checks: BTreeMap::new() })
 }

@@ -16,8 +16,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// Metrics, as Prometheus reads them.
 #[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses(
-        (status = 200, body = String, content_type = "text/plain"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 async fn metrics(
     State(state): State<AppState>,
     _caller: Authenticated,

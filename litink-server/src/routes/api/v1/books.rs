@@ -46,8 +46,8 @@ pub(super) fn uploads(state: &AppState) -> OpenApiRouter<AppState> {
 /// List books, newest first.
 #[utoipa::path(get, path = "", tag = "books", operation_id = "list_books", params(PageQuery),
     responses(
-        (status = 200, body = PageView<BookView>),
-        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = PageView<BookView>),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 async fn list(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -62,8 +62,8 @@ async fn list(
 #[utoipa::path(get, path = "/{id}", tag = "books", operation_id = "get_book",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = BookView),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The book", body = BookView),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn show(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -77,8 +77,8 @@ async fn show(
 #[utoipa::path(delete, path = "/{id}", tag = "books", operation_id = "delete_book",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 204),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 204, description = "Removed"),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn delete(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -101,8 +101,8 @@ struct ChaptersQuery {
 #[utoipa::path(get, path = "/{id}/chapters", tag = "books", operation_id = "list_chapters",
     params(("id" = Uuid, Path), ChaptersQuery),
     responses(
-        (status = 200, body = [ChapterView]),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The chapters", body = [ChapterView]),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn chapters(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -118,7 +118,7 @@ async fn chapters(
     params(("id" = Uuid, Path)),
     responses(
         (status = 200, description = "The image", content_type = "image/*"),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn cover(
     State(state): State<AppState>,
     caller: Authenticated,

@@ -27,8 +27,8 @@ pub(super) fn transfers() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/{id}", tag = "exports", operation_id = "get_export",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = ExportView),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The file", body = ExportView),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn show(
     State(state): State<AppState>,
     caller: Authenticated,

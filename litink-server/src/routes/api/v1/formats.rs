@@ -19,8 +19,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// make.
 #[utoipa::path(get, path = "", tag = "formats", operation_id = "list_formats",
     responses(
-        (status = 200, body = [FormatView]),
-        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The formats", body = [FormatView]),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 async fn list(
     State(state): State<AppState>,
     _caller: Authenticated,

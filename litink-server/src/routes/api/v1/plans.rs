@@ -20,7 +20,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(post, path = "", tag = "plans", operation_id = "plan_run",
     request_body = RunRequest,
     responses(
-        (status = 200, body = PlanView),
+        (status = 200, description = "The plan", body = PlanView),
         (status = 404, description = "No such book, recipe or provider", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "An option cannot be used", body = Problem,

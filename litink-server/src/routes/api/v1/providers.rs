@@ -17,8 +17,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// List the registered providers and what they can do, voices included.
 #[utoipa::path(get, path = "", tag = "providers", operation_id = "list_providers",
     responses(
-        (status = 200, body = [ProviderView]),
-        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The providers", body = [ProviderView]),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 async fn list(
     State(state): State<AppState>,
     _caller: Authenticated,

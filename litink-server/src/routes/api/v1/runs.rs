@@ -119,8 +119,8 @@ struct ListQuery {
 /// List runs, newest first, of one book or of all.
 #[utoipa::path(get, path = "", tag = "runs", operation_id = "list_runs", params(ListQuery),
     responses(
-        (status = 200, body = PageView<RunView>),
-        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "A page", body = PageView<RunView>),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 async fn list(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -136,8 +136,8 @@ async fn list(
 #[utoipa::path(get, path = "/{id}", tag = "runs", operation_id = "get_run",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = RunView),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The run", body = RunView),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn show(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -150,8 +150,8 @@ async fn show(
 #[utoipa::path(post, path = "/{id}/cancel", tag = "runs", operation_id = "cancel_run",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = RunView),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The run", body = RunView),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn cancel(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -164,8 +164,8 @@ async fn cancel(
 #[utoipa::path(post, path = "/{id}/resume", tag = "runs", operation_id = "resume_run",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = RunView),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The run", body = RunView),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn resume(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -178,8 +178,8 @@ async fn resume(
 #[utoipa::path(get, path = "/{id}/progress", tag = "runs", operation_id = "get_progress",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = ProgressView),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The progress", body = ProgressView),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn progress(
     State(state): State<AppState>,
     caller: Authenticated,
@@ -192,8 +192,8 @@ async fn progress(
 #[utoipa::path(get, path = "/{id}/exports", tag = "runs", operation_id = "list_exports",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = [ExportView]),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 200, description = "The files", body = [ExportView]),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 async fn exports(
     State(state): State<AppState>,
     caller: Authenticated,

@@ -28,7 +28,7 @@ use crate::{
         (status = 200, description = "The file", content_type = "application/octet-stream"),
         (status = 206, description = "The range", content_type = "application/octet-stream"),
         (status = 304, description = "Unchanged"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside the file", body = Problem,
             content_type = "application/problem+json")))]
 pub(super) async fn content(

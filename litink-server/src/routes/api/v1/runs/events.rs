@@ -38,7 +38,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         (status = 200, description = "The events; data is a progress", body = ProgressView,
             content_type = "text/event-stream"),
         (status = 204, description = "Final, and seen already"),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
     State(state): State<AppState>,
     caller: Authenticated,
