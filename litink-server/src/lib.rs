@@ -2,8 +2,6 @@
 //!
 //! The URL tree is the tree of `routes/` is the tree of `tests/api/`.
 
-pub mod cli;
-
 mod access;
 mod app;
 pub mod cli;
