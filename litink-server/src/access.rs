@@ -25,7 +25,10 @@ pub(crate) struct Authenticated {
 
 impl From<Caller> for Authenticated {
     fn from(caller: Caller) -> Self {
-        Self { actor: caller.actor, expires_at: caller.expires_at }
+        Self {
+            actor: caller.actor,
+            expires_at: caller.expires_at,
+        }
     }
 }
 
@@ -44,7 +47,9 @@ impl FromRequestParts<AppState> for Authenticated {
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
     let token = value.to_str().ok().and_then(|value| value.split_once(' '));
     match token {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
@@ -58,7 +63,10 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
 
 /// The session's id, if there is a cookie for one.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
@@ -79,28 +87,45 @@ fn key(id: &str) -> String {
 
 /// Opens a session for a caller and gives its id.
 pub(crate) async fn open(state: &AppState, caller: Caller) -> Result<String, Error> {
-    let id = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let id = format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    );
     let ttl = state.config.session_ttl;
     let ends = chrono::Utc::now() + ttl;
     let expires_at = caller.expires_at.map_or(ends, |expires| expires.min(ends));
-    let session = Session { actor: caller.actor, expires_at };
+    let session = Session {
+        actor: caller.actor,
+        expires_at,
+    };
     let value = serde_json::to_vec(&session)
         .map_err(|error| Error::internal("a session is JSON").with_source(error))?;
-    state.engine.cache().put(&key(&id), Bytes::from(value), ttl).await?;
+    state
+        .engine
+        .cache()
+        .put(&key(&id), Bytes::from(value), ttl)
+        .await?;
     Ok(id)
 }
 
 async fn resumed(state: &AppState, id: &str) -> Result<Authenticated, Error> {
     let over = || {
-        Error::new(ErrorKind::Unauthenticated, "the session is over; give the token again")
-            .with_code("expired_token")
+        Error::new(
+            ErrorKind::Unauthenticated,
+            "the session is over; give the token again",
+        )
+        .with_code("expired_token")
     };
     let value = state.engine.cache().get(&key(id)).await?.ok_or_else(over)?;
     let session: Session = serde_json::from_slice(&value).map_err(|_| over())?;
     if session.expires_at <= chrono::Utc::now() {
         return Err(over());
     }
-    Ok(Authenticated { actor: session.actor, expires_at: Some(session.expires_at) })
+    Ok(Authenticated {
+        actor: session.actor,
+        expires_at: Some(session.expires_at),
+    })
 }
 
 /// Ends a session.

@@ -82,7 +82,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// As [`ServerConfig::check`].
 pub fn router(engine: Engine, config: ServerConfig, metrics: PrometheusHandle) -> Result<Router> {
     config.check()?;
-    Ok(layered(AppState::new(engine, config, metrics, CancellationToken::new())?))
+    Ok(layered(AppState::new(
+        engine,
+        config,
+        metrics,
+        CancellationToken::new(),
+    )?))
 }
 
 pub(crate) fn layered(state: AppState) -> Router {

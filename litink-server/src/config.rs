@@ -106,9 +106,15 @@ mod tests {
     #[test]
     fn off_loopback_a_token_is_needed() {
         for bind in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1"] {
-            assert_eq!(config(bind, None).check().unwrap_err().code(), "token_required");
+            assert_eq!(
+                config(bind, None).check().unwrap_err().code(),
+                "token_required"
+            );
             assert!(config(bind, Some("t")).check().is_ok());
-            assert_eq!(config(bind, Some(" ")).check().unwrap_err().code(), "empty_token");
+            assert_eq!(
+                config(bind, Some(" ")).check().unwrap_err().code(),
+                "empty_token"
+            );
         }
         for bind in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1"] {
             assert!(config(bind, None).check().is_ok());

@@ -152,7 +152,10 @@ impl Problem {
     /// As an event of a stream, which has no status line.
     pub(crate) fn of_error(error: &Error, id: &RequestId) -> Self {
         let instance = id.to_string();
-        Self { instance, ..Self::of(error, status(error.kind())) }
+        Self {
+            instance,
+            ..Self::of(error, status(error.kind()))
+        }
     }
 }
 
@@ -163,7 +166,9 @@ struct Failed(Arc<Error>);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
-        response.extensions_mut().insert(Failed(Arc::new(self.error)));
+        response
+            .extensions_mut()
+            .insert(Failed(Arc::new(self.error)));
         response
     }
 }
@@ -192,9 +197,14 @@ pub(crate) async fn render(id: RequestId, request: Request, next: Next) -> Respo
             "a request failed");
     }
     let instance = id.to_string();
-    let problem = Problem { instance, ..Problem::of(&error, status) };
+    let problem = Problem {
+        instance,
+        ..Problem::of(&error, status)
+    };
     let body = serde_json::to_vec(&problem).unwrap_or_default();
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    parts
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
     parts.headers.remove(header::CONTENT_LENGTH);
     add_advice(&mut parts.headers, &error, status);
     Response::from_parts(parts, body.into())
@@ -217,9 +227,18 @@ fn add_advice(headers: &mut axum::http::HeaderMap, error: &Error, status: Status
 
 fn by_status(status: StatusCode) -> Error {
     let (code, message) = match status.as_u16() {
-        404 => ("unknown_route", "there is nothing at this address; see /docs"),
-        405 => ("method_not_allowed", "this address does not take this method; see /docs"),
-        413 => ("body_too_large", "the request is larger than is allowed here"),
+        404 => (
+            "unknown_route",
+            "there is nothing at this address; see /docs",
+        ),
+        405 => (
+            "method_not_allowed",
+            "this address does not take this method; see /docs",
+        ),
+        413 => (
+            "body_too_large",
+            "the request is larger than is allowed here",
+        ),
         _ => return Error::new(kind(status), "the request cannot be answered"),
     };
     Error::new(kind(status), message).with_code(code)

@@ -61,7 +61,9 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, ApiError> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(None) };
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(None);
+        };
         let key = value.to_str().unwrap_or_default().trim();
         if key.is_empty() || key.len() > MAX_KEY {
             let message = "an `Idempotency-Key` is 1 to 200 visible ASCII characters";
@@ -72,7 +74,10 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
 }
 
 /// A header as text; `None` where it is missing or not text.
-pub(crate) fn header(headers: &HeaderMap, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
+pub(crate) fn header(
+    headers: &HeaderMap,
+    name: impl axum::http::header::AsHeaderName,
+) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

@@ -2,9 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority,
-    },
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,7 +15,11 @@ use crate::{ServerConfig, error::ApiError, extract, state::AppState};
 /// of another site's page that could change something (cross-site request forgery).
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let host = host(&request);
-    if state.config.is_open() && !host.as_ref().is_some_and(|host| is_ours(host, &state.config)) {
+    if state.config.is_open()
+        && !host
+            .as_ref()
+            .is_some_and(|host| is_ours(host, &state.config))
+    {
         return refused(
             StatusCode::MISDIRECTED_REQUEST,
             "foreign_host",
@@ -52,10 +54,15 @@ fn host(request: &Request) -> Option<Authority> {
 
 fn is_ours(host: &Authority, config: &ServerConfig) -> bool {
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
-    let loopback = name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+    let loopback = name
+        .parse()
+        .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
     loopback
         || name.eq_ignore_ascii_case("localhost")
-        || config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+        || config
+            .allowed_hosts
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
 /// Browsers say where a request comes from; other clients send neither header.
@@ -64,11 +71,16 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return true;
     }
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    let same = origin.zip(host).is_some_and(|((_, origin), host)| {
-        origin.eq_ignore_ascii_case(host.as_str())
-    });
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return false;
+    };
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    let same = origin
+        .zip(host)
+        .is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host.as_str()));
     !same
 }
 
@@ -89,9 +101,15 @@ pub(crate) async fn harden(request: Request, next: Next) -> Response {
 }
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
@@ -113,11 +131,24 @@ mod tests {
     #[test]
     fn loopback_names_and_allowed_ones_are_ours() {
         let allowed_hosts = vec!["books.example".into()];
-        let config = ServerConfig { allowed_hosts, ..ServerConfig::default() };
-        for ours in ["127.0.0.1:7878", "localhost", "LOCALHOST:1", "[::1]:80", "books.example:443"] {
+        let config = ServerConfig {
+            allowed_hosts,
+            ..ServerConfig::default()
+        };
+        for ours in [
+            "127.0.0.1:7878",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:80",
+            "books.example:443",
+        ] {
             assert!(is_ours(&authority(ours), &config), "{ours}");
         }
-        for foreign in ["evil.example", "localhost.evil.example:1", "127.0.0.1.evil.example"] {
+        for foreign in [
+            "evil.example",
+            "localhost.evil.example:1",
+            "127.0.0.1.evil.example",
+        ] {
             assert!(!is_ours(&authority(foreign), &config), "{foreign}");
         }
     }

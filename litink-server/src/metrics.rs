@@ -20,9 +20,12 @@ pub fn install_metrics() -> Result<PrometheusHandle> {
         return Ok(handle.clone());
     }
     let handle = builder()?.install_recorder().map_err(|error| {
-        Error::new(ErrorKind::Configuration, "this process has another metrics recorder already")
-            .with_code("metrics_taken")
-            .with_source(error)
+        Error::new(
+            ErrorKind::Configuration,
+            "this process has another metrics recorder already",
+        )
+        .with_code("metrics_taken")
+        .with_source(error)
     })?;
     describe();
     *installed = Some(handle.clone());
@@ -37,7 +40,10 @@ fn builder() -> Result<PrometheusBuilder> {
 }
 
 fn describe() {
-    metrics::describe_counter!("http_requests_total", "Requests, by method, route and status.");
+    metrics::describe_counter!(
+        "http_requests_total",
+        "Requests, by method, route and status."
+    );
     metrics::describe_histogram!(
         "http_request_duration_seconds",
         metrics::Unit::Seconds,

@@ -32,7 +32,10 @@ impl RequestId {
             let safe = |c: u8| c.is_ascii_alphanumeric() || b"-_.:".contains(&c);
             !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(safe)
         };
-        let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+        let given = request
+            .headers()
+            .get(&REQUEST_ID)
+            .and_then(|id| id.to_str().ok());
         let id = given.filter(plain).map(str::to_owned);
         Self(id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()))
     }
@@ -52,7 +55,10 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| "unmatched".into());
     let span = tracing::info_span!("request", request_id = %id, %method, route);
     request.extensions_mut().insert(id.clone());

@@ -40,7 +40,12 @@ pub async fn serve(
     config.check_address(listener.local_addr()?)?;
     let metrics = install_metrics()?;
     let limits = Limits::of(&config);
-    let router = app::layered(AppState::new(engine, config, metrics.clone(), stop.clone())?);
+    let router = app::layered(AppState::new(
+        engine,
+        config,
+        metrics.clone(),
+        stop.clone(),
+    )?);
     let connections = GracefulShutdown::new();
     tokio::select! {
         () = stop.cancelled() => {}
@@ -48,7 +53,10 @@ pub async fn serve(
         () = upkeep(metrics) => {}
     }
     drop(listener);
-    if tokio::time::timeout(limits.grace, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(limits.grace, connections.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("connections were cut off: they did not finish in time");
     }
     Ok(())
@@ -106,7 +114,10 @@ fn connection(
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(read_timeout)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+        .serve_connection(
+            TokioIo::new(stream),
+            TowerToHyperService::new(router.clone()),
+        )
 }
 
 async fn upkeep(metrics: PrometheusHandle) {

@@ -40,6 +40,13 @@ impl AppState {
         };
         let slots = Arc::new(Semaphore::new(config.max_concurrent_requests));
         let (config, identity) = (Arc::new(config), Arc::new(identity));
-        Ok(Self { engine, config, identity, metrics, slots, stop })
+        Ok(Self {
+            engine,
+            config,
+            identity,
+            metrics,
+            slots,
+            stop,
+        })
     }
 }

@@ -25,7 +25,10 @@ pub(crate) struct PageView<T> {
 impl<T> PageView<T> {
     /// The page with each item as its view.
     pub(crate) fn of<U: Into<T>>(page: litink_core::repository::Page<U>) -> Self {
-        Self { items: page.items.into_iter().map(Into::into).collect(), next: page.next }
+        Self {
+            items: page.items.into_iter().map(Into::into).collect(),
+            next: page.next,
+        }
     }
 }
 
@@ -41,7 +44,10 @@ pub(crate) struct WarningView {
 
 impl From<Warning> for WarningView {
     fn from(warning: Warning) -> Self {
-        Self { code: warning.code, message: warning.message }
+        Self {
+            code: warning.code,
+            message: warning.message,
+        }
     }
 }
 
@@ -127,7 +133,10 @@ pub(crate) struct BlockView {
 
 impl From<Block> for BlockView {
     fn from(block: Block) -> Self {
-        Self { kind: name(block.kind), text: block.text }
+        Self {
+            kind: name(block.kind),
+            text: block.text,
+        }
     }
 }
 
@@ -190,7 +199,12 @@ pub(crate) struct FailureView {
 impl From<litink_core::domain::Failure> for FailureView {
     fn from(failure: litink_core::domain::Failure) -> Self {
         let charge = name(failure.charge);
-        Self { kind: failure.kind, code: failure.code, message: failure.message, charge }
+        Self {
+            kind: failure.kind,
+            code: failure.code,
+            message: failure.message,
+            charge,
+        }
     }
 }
 
@@ -276,11 +290,14 @@ pub(crate) struct ChapterProgressView {
 
 impl From<Progress> for ProgressView {
     fn from(progress: Progress) -> Self {
-        let chapters = progress.chapters.into_iter().map(|chapter| ChapterProgressView {
-            chapter_id: chapter.chapter_id.0,
-            fraction: chapter.fraction,
-            audio_ms: chapter.audio_ms,
-        });
+        let chapters = progress
+            .chapters
+            .into_iter()
+            .map(|chapter| ChapterProgressView {
+                chapter_id: chapter.chapter_id.0,
+                fraction: chapter.fraction,
+                audio_ms: chapter.audio_ms,
+            });
         Self {
             run_id: progress.run_id.0,
             state: progress.state.as_str(),
@@ -372,7 +389,11 @@ impl From<Plan> for PlanView {
             chapter_id: step.chapter_id.map(Into::into),
             weight: step.weight,
         });
-        Self { calls: plan.calls, characters: plan.characters, steps: steps.collect() }
+        Self {
+            calls: plan.calls,
+            characters: plan.characters,
+            steps: steps.collect(),
+        }
     }
 }
 
@@ -390,7 +411,10 @@ pub(crate) struct ProviderView {
 impl From<&dyn GenerationProvider> for ProviderView {
     fn from(provider: &dyn GenerationProvider) -> Self {
         let capabilities = serde_json::to_value(&*provider.capabilities(None)).unwrap_or_default();
-        Self { name: provider.name().to_owned(), capabilities }
+        Self {
+            name: provider.name().to_owned(),
+            capabilities,
+        }
     }
 }
 

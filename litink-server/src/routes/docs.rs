@@ -14,6 +14,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The page that shows the description, and the description.
 pub(crate) fn router(description: utoipa::openapi::OpenApi) -> Router<AppState> {
-    let docs: Router<AppState> = SwaggerUi::new("/docs").url("/openapi.json", description).into();
+    let docs: Router<AppState> = SwaggerUi::new("/docs")
+        .url("/openapi.json", description)
+        .into();
     docs.layer(guard::policy(POLICY))
 }

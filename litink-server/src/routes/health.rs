@@ -18,7 +18,9 @@ use uuid::Uuid;
 use crate::state::AppState;
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+    OpenApiRouter::new()
+        .routes(routes!(live))
+        .routes(routes!(ready))
 }
 
 /// Each backend must answer within this; what asks gives up soon after.
@@ -38,7 +40,10 @@ struct Health {
 #[utoipa::path(get, path = "/live", tag = "health", operation_id = "live", security(()),
     responses((status = 200, description = "It lives", body = Health)))]
 async fn live() -> impl IntoResponse {
-    axum::Json(Health { status: "ok", checks: BTreeMap::new() })
+    axum::Json(Health {
+        status: "ok",
+        checks: BTreeMap::new(),
+    })
 }
 
 /// Whether repository, storage and queue answer.
@@ -70,20 +75,32 @@ async fn check(
     asked: impl Future<Output = Result<()>>,
 ) -> (&'static str, String) {
     let late = || Error::new(ErrorKind::Timeout, "a backend does not answer");
-    let outcome = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()));
-    let Err(error) = outcome else { return (name, "ok".into()) };
+    let outcome = tokio::time::timeout(PATIENCE, asked)
+        .await
+        .unwrap_or_else(|_| Err(late()));
+    let Err(error) = outcome else {
+        return (name, "ok".into());
+    };
     tracing::warn!(backend = name, %error, "not ready");
     (name, error.code().to_owned())
 }
 
 async fn repository(engine: &Engine) -> Result<()> {
     let query = Query::new(Table::Books).limit(1);
-    engine.repository().list(Actor::Service, &query).await.map(drop)
+    engine
+        .repository()
+        .list(Actor::Service, &query)
+        .await
+        .map(drop)
 }
 
 async fn storage(engine: &Engine) -> Result<()> {
     let key = StorageKey::new(LOCAL_USER, Area::Exports, Uuid::nil(), "ready");
-    engine.storage().exists(Actor::Service, &key).await.map(drop)
+    engine
+        .storage()
+        .exists(Actor::Service, &key)
+        .await
+        .map(drop)
 }
 
 async fn queue(engine: &Engine) -> Result<()> {

@@ -22,6 +22,9 @@ async fn metrics(
     State(state): State<AppState>,
     _caller: Authenticated,
 ) -> Result<impl IntoResponse, ApiError> {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     Ok((kind, state.metrics.render()))
 }

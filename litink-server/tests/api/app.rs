@@ -32,7 +32,11 @@ pub(crate) const BOOK: &str = "The Sea\n\nby A. Sailor\n\nChapter 1\n\nThe sea w
 
 impl App {
     pub(crate) async fn start() -> Self {
-        Self::with(ServerConfig::default(), ScriptedProvider::new("script").with_ms_per_char(1)).await
+        Self::with(
+            ServerConfig::default(),
+            ScriptedProvider::new("script").with_ms_per_char(1),
+        )
+        .await
     }
 
     /// With a provider that answers each call only after a time.
@@ -48,7 +52,10 @@ impl App {
 
     pub(crate) async fn with_token(token: &'static str) -> Self {
         let access_token = Some(Secret::new(token));
-        let config = ServerConfig { access_token, ..ServerConfig::default() };
+        let config = ServerConfig {
+            access_token,
+            ..ServerConfig::default()
+        };
         let mut app = Self::with_config(config).await;
         app.token = Some(token);
         app
@@ -62,7 +69,12 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(serve(engine, config, listener, stop.clone()));
-        Self { address, token: None, stop, served }
+        Self {
+            address,
+            token: None,
+            stop,
+            served,
+        }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
@@ -79,8 +91,9 @@ impl App {
     /// The answer as soon as its headers are there.
     pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
         tokio::spawn(connection);
         sender.send_request(request).await.unwrap()
     }
@@ -88,19 +101,35 @@ impl App {
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (head, body) = self.open(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, path).body(Full::default()).unwrap()).await
+        self.send(
+            self.request(Method::GET, path)
+                .body(Full::default())
+                .unwrap(),
+        )
+        .await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(json_body(self.request(Method::POST, path), &body)).await
+        self.send(json_body(self.request(Method::POST, path), &body))
+            .await
     }
 
     pub(crate) async fn upload(&self, name: &str, content: &[u8]) -> Answer {
-        self.send(form(self.request(Method::POST, "/api/v1/books"), "file", name, content)).await
+        self.send(form(
+            self.request(Method::POST, "/api/v1/books"),
+            "file",
+            name,
+            content,
+        ))
+        .await
     }
 
     /// Imports the book of two chapters and gives its id.
@@ -124,10 +153,16 @@ impl App {
             request = request.header("last-event-id", last);
         }
         let whole = self.send(request.body(Full::default()).unwrap());
-        let answer = tokio::time::timeout(Duration::from_secs(20), whole).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(20), whole)
+            .await
+            .unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.header("content-type"), "text/event-stream");
-        answer.text().split("\n\n").filter_map(Event::parse).collect()
+        answer
+            .text()
+            .split("\n\n")
+            .filter_map(Event::parse)
+            .collect()
     }
 
     /// Makes a run to its end and gives its files.
@@ -135,7 +170,10 @@ impl App {
         let run = self.run(&self.book().await).await;
         let last = self.events(&run, None).await.pop().unwrap();
         assert_eq!(last.data["state"], "completed", "{}", last.data);
-        let exports = self.get(&format!("/api/v1/runs/{run}/exports")).await.json();
+        let exports = self
+            .get(&format!("/api/v1/runs/{run}/exports"))
+            .await
+            .json();
         exports.as_array().unwrap().clone()
     }
 }
@@ -172,7 +210,10 @@ pub(crate) fn form(
     body.extend_from_slice(content);
     body.extend_from_slice(b"\r\n--edge--\r\n");
     let kind = "multipart/form-data; boundary=edge";
-    request.header(header::CONTENT_TYPE, kind).body(Full::from(body)).unwrap()
+    request
+        .header(header::CONTENT_TYPE, kind)
+        .body(Full::from(body))
+        .unwrap()
 }
 
 /// A whole answer.
@@ -194,12 +235,18 @@ impl Answer {
 
     /// The header, or an empty text.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and code of a problem, whose form is checked.
     pub(crate) fn problem(&self) -> String {
-        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         let code = problem["code"].as_str().unwrap();

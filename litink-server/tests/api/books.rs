@@ -56,7 +56,9 @@ async fn chapters_come_without_their_text_or_with_it() {
     let whole = app.get(&format!("{path}?text=true")).await.json();
     let chapters = |list: &serde_json::Value| {
         let all = list.as_array().unwrap().clone();
-        all.into_iter().filter(|chapter| chapter["kind"] == "chapter").collect::<Vec<_>>()
+        all.into_iter()
+            .filter(|chapter| chapter["kind"] == "chapter")
+            .collect::<Vec<_>>()
     };
     assert_eq!(chapters(&lean).len(), 2, "{lean}");
     assert_eq!(chapters(&lean)[0]["blocks"].as_array().unwrap().len(), 0);
@@ -73,9 +75,16 @@ async fn lists_are_pages() {
     }
     let (mut after, mut seen, mut pages) = (String::new(), Vec::new(), 0);
     loop {
-        let page = app.get(&format!("/api/v1/books?limit=2{after}")).await.json();
+        let page = app
+            .get(&format!("/api/v1/books?limit=2{after}"))
+            .await
+            .json();
         let items = page["items"].as_array().unwrap();
-        seen.extend(items.iter().map(|book| book["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            items
+                .iter()
+                .map(|book| book["id"].as_str().unwrap().to_owned()),
+        );
         pages += 1;
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
@@ -91,11 +100,18 @@ async fn lists_are_pages() {
 async fn a_deleted_book_is_gone() {
     let app = App::start().await;
     let path = format!("/api/v1/books/{}", app.book().await);
-    let delete = || app.request(Method::DELETE, &path).body(Full::default()).unwrap();
+    let delete = || {
+        app.request(Method::DELETE, &path)
+            .body(Full::default())
+            .unwrap()
+    };
     assert_eq!(app.send(delete()).await.status, 204);
     assert_eq!(app.get(&path).await.problem(), "404 not_found");
     assert_eq!(app.send(delete()).await.problem(), "404 not_found");
-    assert_eq!(app.get(&format!("{path}/chapters")).await.problem(), "404 not_found");
+    assert_eq!(
+        app.get(&format!("{path}/chapters")).await.problem(),
+        "404 not_found"
+    );
 }
 
 #[tokio::test]
@@ -106,7 +122,13 @@ async fn what_is_no_book_is_refused_with_its_reason() {
     let refused = app.upload("a.epub", png).await;
     assert_eq!(refused.status, 415, "{refused:?}");
     refused.problem();
-    assert_eq!(app.get("/api/v1/books").await.json()["items"].as_array().unwrap().len(), 0);
+    assert_eq!(
+        app.get("/api/v1/books").await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -118,13 +140,18 @@ async fn a_form_without_a_file_and_no_form_at_all() {
     let none = post().body(Full::default()).unwrap();
     assert_eq!(app.send(none).await.problem(), "400 not_a_form");
     let torn = post().header("content-type", "multipart/form-data; boundary=edge");
-    let torn = torn.body(Full::from("--edge\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nThe"));
+    let torn = torn.body(Full::from(
+        "--edge\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nThe",
+    ));
     assert_eq!(app.send(torn.unwrap()).await.problem(), "422 bad_form");
 }
 
 #[tokio::test]
 async fn an_upload_beyond_the_limit_is_refused() {
-    let config = ServerConfig { max_upload_bytes: 1000, ..ServerConfig::default() };
+    let config = ServerConfig {
+        max_upload_bytes: 1000,
+        ..ServerConfig::default()
+    };
     let app = App::with_config(config).await;
     let large = app.upload("a.txt", &vec![b'a'; 200_000]).await;
     assert_eq!(large.problem(), "413 body_too_large");

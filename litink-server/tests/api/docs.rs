@@ -6,13 +6,19 @@ use crate::app::App;
 async fn the_description_names_every_route() {
     let app = App::start().await;
     let description = app.get("/openapi.json").await.json();
-    assert_eq!(description["openapi"].as_str().unwrap().split('.').next(), Some("3"));
+    assert_eq!(
+        description["openapi"].as_str().unwrap().split('.').next(),
+        Some("3")
+    );
     let operations: Vec<String> = description["paths"]
         .as_object()
         .unwrap()
         .iter()
         .flat_map(|(path, item)| {
-            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+            item.as_object()
+                .unwrap()
+                .keys()
+                .map(move |method| format!("{method} {path}"))
         })
         .collect();
     insta::assert_snapshot!(operations.join("\n"), @r"
@@ -73,12 +79,21 @@ async fn the_pages_are_served_with_their_types_and_a_policy() {
     for (path, kind) in cases {
         let answer = app.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
-        assert!(answer.header("content-type").starts_with(kind), "{path}: {answer:?}");
+        assert!(
+            answer.header("content-type").starts_with(kind),
+            "{path}: {answer:?}"
+        );
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
         assert!(policy.contains("script-src 'self';"), "{path}: {policy}");
-        assert!(!answer.text().contains("https://"), "{path} needs nothing from elsewhere");
+        assert!(
+            !answer.text().contains("https://"),
+            "{path} needs nothing from elsewhere"
+        );
     }
     let page = app.get("/").await.text();
-    assert!(!page.contains("style=") && !page.contains("onclick"), "nothing inline");
+    assert!(
+        !page.contains("style=") && !page.contains("onclick"),
+        "nothing inline"
+    );
 }

@@ -26,8 +26,16 @@ async fn a_file_is_described_and_downloaded() {
     assert_eq!(whole.header("accept-ranges"), "bytes");
     let hash = blake3::hash(&whole.body).to_hex().to_string();
     assert_eq!(whole.header("etag"), format!("\"{hash}\""));
-    assert!(whole.header("content-disposition").starts_with("attachment; filename=\""));
-    assert!(whole.header("content-disposition").contains("filename*=UTF-8''"));
+    assert!(
+        whole
+            .header("content-disposition")
+            .starts_with("attachment; filename=\"")
+    );
+    assert!(
+        whole
+            .header("content-disposition")
+            .contains("filename*=UTF-8''")
+    );
     assert_eq!(&whole.body[..4], b"RIFF");
 }
 
@@ -51,7 +59,13 @@ async fn ranges_are_parts_of_the_whole() {
         let said = format!("bytes {}-{}/{size}", expected.start, expected.end - 1);
         assert_eq!(part.header("content-range"), said);
     }
-    let outside = ask(&app, &path, Method::GET, &[("range", &format!("bytes={size}-"))]).await;
+    let outside = ask(
+        &app,
+        &path,
+        Method::GET,
+        &[("range", &format!("bytes={size}-"))],
+    )
+    .await;
     assert_eq!(outside.problem(), "416 bad_range");
     assert_eq!(outside.header("content-range"), format!("bytes */{size}"));
     let many = ask(&app, &path, Method::GET, &[("range", "bytes=0-1,4-5")]).await;
@@ -81,6 +95,12 @@ async fn what_is_not_there() {
     let app = App::start().await;
     let nowhere = "/api/v1/exports/00000000-0000-4000-8000-000000000000";
     assert_eq!(app.get(nowhere).await.problem(), "404 not_found");
-    assert_eq!(app.get(&format!("{nowhere}/content")).await.problem(), "404 not_found");
-    assert_eq!(app.get("/api/v1/exports/1/content").await.problem(), "400 bad_path");
+    assert_eq!(
+        app.get(&format!("{nowhere}/content")).await.problem(),
+        "404 not_found"
+    );
+    assert_eq!(
+        app.get("/api/v1/exports/1/content").await.problem(),
+        "400 bad_path"
+    );
 }

@@ -8,7 +8,10 @@ use crate::app::App;
 async fn it_lives_and_is_ready() {
     let app = App::with_token("a-token").await;
     let app = App { token: None, ..app };
-    assert_eq!(app.get("/health/live").await.json(), json!({"status": "ok", "checks": {}}));
+    assert_eq!(
+        app.get("/health/live").await.json(),
+        json!({"status": "ok", "checks": {}})
+    );
     let ready = app.get("/health/ready").await;
     assert_eq!(ready.status, 200);
     let checks = json!({"repository": "ok", "storage": "ok", "queue": "ok"});
@@ -24,7 +27,16 @@ async fn requests_are_counted_by_route_and_not_by_path() {
     let metrics = app.get("/metrics").await.text();
     let counted = r#"http_requests_total{method="GET",route="/api/v1/books/{id}",status="200"}"#;
     assert!(metrics.contains(counted), "{metrics}");
-    assert!(metrics.contains(r#"route="unmatched",status="404""#), "{metrics}");
-    assert!(metrics.contains("http_request_duration_seconds_bucket"), "{metrics}");
-    assert!(!metrics.contains(&book) && !metrics.contains("nowhere"), "{metrics}");
+    assert!(
+        metrics.contains(r#"route="unmatched",status="404""#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("http_request_duration_seconds_bucket"),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains(&book) && !metrics.contains("nowhere"),
+        "{metrics}"
+    );
 }

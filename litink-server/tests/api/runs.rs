@@ -14,19 +14,40 @@ async fn the_whole_journey() {
     let book = app.book().await;
     let run = app.run(&book).await;
     let events = app.events(&run, None).await;
-    assert!(events.len() >= 2, "progress was seen on the way: {events:?}");
+    assert!(
+        events.len() >= 2,
+        "progress was seen on the way: {events:?}"
+    );
     assert!(events.iter().all(|event| event.name == "progress"));
-    let ids: Vec<u64> = events.iter().map(|event| event.id.parse().unwrap()).collect();
+    let ids: Vec<u64> = events
+        .iter()
+        .map(|event| event.id.parse().unwrap())
+        .collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
-    let fractions: Vec<f64> =
-        events.iter().map(|event| event.data["fraction"].as_f64().unwrap()).collect();
+    let fractions: Vec<f64> = events
+        .iter()
+        .map(|event| event.data["fraction"].as_f64().unwrap())
+        .collect();
     assert!(fractions.is_sorted(), "{fractions:?}");
     let last = &events.last().unwrap().data;
-    assert_eq!((&last["state"], &last["fraction"]), (&json!("completed"), &json!(1.0)));
+    assert_eq!(
+        (&last["state"], &last["fraction"]),
+        (&json!("completed"), &json!(1.0))
+    );
     assert_eq!(last["chapters"].as_array().unwrap().len(), 2);
-    assert_eq!(&app.get(&format!("/api/v1/runs/{run}/progress")).await.json(), last);
+    assert_eq!(
+        &app.get(&format!("/api/v1/runs/{run}/progress"))
+            .await
+            .json(),
+        last
+    );
     let exports = app.get(&format!("/api/v1/runs/{run}/exports")).await.json();
-    let formats: Vec<_> = exports.as_array().unwrap().iter().map(|e| &e["format"]).collect();
+    let formats: Vec<_> = exports
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["format"])
+        .collect();
     assert_eq!(formats, ["wav", "vtt"]);
     let vtt = exports[1]["id"].as_str().unwrap();
     let vtt = app.get(&format!("/api/v1/exports/{vtt}/content")).await;
@@ -41,7 +62,10 @@ async fn a_stream_goes_on_after_the_last_event_that_was_seen() {
     let events = app.events(&run, None).await;
     let path = format!("/api/v1/runs/{run}/events");
     let from = |id: &str| {
-        app.request(Method::GET, &path).header("last-event-id", id).body(Full::default()).unwrap()
+        app.request(Method::GET, &path)
+            .header("last-event-id", id)
+            .body(Full::default())
+            .unwrap()
     };
     let rest = app.events(&run, Some(&events[0].id)).await;
     assert_eq!(rest.len(), 1, "only the final state is new: {rest:?}");
@@ -57,7 +81,9 @@ async fn the_same_key_is_the_same_run() {
     let app = App::start().await;
     let book = app.book().await;
     let ask = |key: &str, body: serde_json::Value| {
-        let request = app.request(Method::POST, "/api/v1/runs").header("idempotency-key", key);
+        let request = app
+            .request(Method::POST, "/api/v1/runs")
+            .header("idempotency-key", key);
         app.send(json_body(request, &body))
     };
     let first = ask("one", spec(&book)).await;
@@ -67,16 +93,28 @@ async fn the_same_key_is_the_same_run() {
     assert_eq!(first.json()["idempotency_key"], "one");
     tokio::time::sleep(Duration::from_millis(5)).await;
     let again = ask("one", spec(&book)).await;
-    assert_eq!((again.status, again.json()["id"].as_str()), (200, Some(id.as_str())));
+    assert_eq!(
+        (again.status, again.json()["id"].as_str()),
+        (200, Some(id.as_str()))
+    );
     let other = ask("two", spec(&book)).await;
     assert_eq!(other.status, 201);
     assert_ne!(other.json()["id"], id);
     let mut changed = spec(&book);
     changed["options"]["speed"] = json!(2.0);
     assert_eq!(ask("one", changed).await.problem(), "409 key_reused");
-    assert_eq!(ask(" ", spec(&book)).await.problem(), "422 bad_idempotency_key");
-    assert_eq!(ask(&"x".repeat(201), spec(&book)).await.problem(), "422 bad_idempotency_key");
-    let runs = app.get(&format!("/api/v1/runs?book_id={book}")).await.json();
+    assert_eq!(
+        ask(" ", spec(&book)).await.problem(),
+        "422 bad_idempotency_key"
+    );
+    assert_eq!(
+        ask(&"x".repeat(201), spec(&book)).await.problem(),
+        "422 bad_idempotency_key"
+    );
+    let runs = app
+        .get(&format!("/api/v1/runs?book_id={book}"))
+        .await
+        .json();
     assert_eq!(runs["items"].as_array().unwrap().len(), 2);
 }
 
@@ -84,11 +122,18 @@ async fn the_same_key_is_the_same_run() {
 async fn a_run_is_cancelled_and_resumed() {
     let app = App::slow(Duration::from_millis(400)).await;
     let run = app.run(&app.book().await).await;
-    let cancelled = app.post(&format!("/api/v1/runs/{run}/cancel"), json!(null)).await;
-    assert_eq!((cancelled.status, &cancelled.json()["state"]), (200, &json!("cancelled")));
+    let cancelled = app
+        .post(&format!("/api/v1/runs/{run}/cancel"), json!(null))
+        .await;
+    assert_eq!(
+        (cancelled.status, &cancelled.json()["state"]),
+        (200, &json!("cancelled"))
+    );
     let last = app.events(&run, None).await.pop().unwrap();
     assert_eq!(last.data["state"], "cancelled");
-    let resumed = app.post(&format!("/api/v1/runs/{run}/resume"), json!(null)).await;
+    let resumed = app
+        .post(&format!("/api/v1/runs/{run}/resume"), json!(null))
+        .await;
     assert_eq!(resumed.json()["state"], "running");
     let last = app.events(&run, None).await.pop().unwrap();
     assert_eq!(last.data["state"], "completed");
@@ -127,15 +172,25 @@ async fn what_cannot_be_made_is_refused() {
         (json!({"book_id": book, "nonsense": 1}), "422 bad_json"),
     ];
     for (body, expected) in cases {
-        assert_eq!(app.post("/api/v1/runs", body.clone()).await.problem(), expected, "{body}");
-        assert_eq!(app.post("/api/v1/plans", body.clone()).await.problem(), expected, "{body}");
+        assert_eq!(
+            app.post("/api/v1/runs", body.clone()).await.problem(),
+            expected,
+            "{body}"
+        );
+        assert_eq!(
+            app.post("/api/v1/plans", body.clone()).await.problem(),
+            expected,
+            "{body}"
+        );
     }
     for path in ["", "/progress", "/events", "/exports"] {
         let answer = app.get(&format!("/api/v1/runs/{nowhere}{path}")).await;
         assert_eq!(answer.problem(), "404 not_found", "{path}");
     }
     for action in ["cancel", "resume"] {
-        let answer = app.post(&format!("/api/v1/runs/{nowhere}/{action}"), json!(null)).await;
+        let answer = app
+            .post(&format!("/api/v1/runs/{nowhere}/{action}"), json!(null))
+            .await;
         assert_eq!(answer.problem(), "404 not_found", "{action}");
     }
 }
@@ -145,7 +200,10 @@ async fn a_stopping_server_ends_its_streams() {
     let app = App::slow(Duration::from_secs(60)).await;
     let run = app.run(&app.book().await).await;
     let request = app.request(Method::GET, &format!("/api/v1/runs/{run}/events"));
-    let mut stream = app.open(request.body(Full::default()).unwrap()).await.into_body();
+    let mut stream = app
+        .open(request.body(Full::default()).unwrap())
+        .await
+        .into_body();
     assert!(stream.frame().await.unwrap().is_ok());
     app.stop.cancel();
     let rest = tokio::time::timeout(Duration::from_secs(5), stream.collect()).await;

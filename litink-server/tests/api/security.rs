@@ -16,8 +16,13 @@ async fn off_loopback_it_does_not_start_without_a_token() {
     // Even where the settings claim otherwise: the listener decides.
     let config = ServerConfig::default();
     let stop = CancellationToken::new();
-    let error = serve(Engine::builder().build(), config, listener, stop).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Configuration, "token_required"));
+    let error = serve(Engine::builder().build(), config, listener, stop)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Configuration, "token_required")
+    );
     assert!(error.message().contains("LITINK_ACCESS_TOKEN"));
 }
 
@@ -26,19 +31,34 @@ async fn without_the_token_nothing_is_shown() {
     let app = App::with_token("the-token").await;
     assert_eq!(app.get("/api/v1/books").await.status, 200);
     let open = App { token: None, ..app };
-    let paths =
-        ["/api/v1/books", "/api/v1/runs", "/api/v1/providers", "/api/v1/formats", "/metrics"];
+    let paths = [
+        "/api/v1/books",
+        "/api/v1/runs",
+        "/api/v1/providers",
+        "/api/v1/formats",
+        "/metrics",
+    ];
     for path in paths {
         let refused = open.get(path).await;
         assert_eq!(refused.problem(), "401 missing_token", "{path}");
-        assert_eq!(refused.header("www-authenticate"), "Bearer realm=\"litink\"");
+        assert_eq!(
+            refused.header("www-authenticate"),
+            "Bearer realm=\"litink\""
+        );
     }
     let upload = open.upload("sea.txt", BOOK.as_bytes()).await;
     assert_eq!(upload.problem(), "401 missing_token");
     for given in ["Bearer wrong", "Basic dGhlLXRva2Vu", "the-token"] {
         let request = open.request(Method::GET, "/api/v1/books");
-        let request = request.header(header::AUTHORIZATION, given).body(Full::default()).unwrap();
-        assert_eq!(open.send(request).await.problem(), "401 bad_token", "{given}");
+        let request = request
+            .header(header::AUTHORIZATION, given)
+            .body(Full::default())
+            .unwrap();
+        assert_eq!(
+            open.send(request).await.problem(),
+            "401 bad_token",
+            "{given}"
+        );
     }
 }
 
@@ -46,7 +66,9 @@ async fn without_the_token_nothing_is_shown() {
 async fn other_sites_change_nothing() {
     let app = App::start().await;
     let post = |name: &'static str, value: &str| {
-        let request = app.request(Method::POST, "/api/v1/books").header(name, value);
+        let request = app
+            .request(Method::POST, "/api/v1/books")
+            .header(name, value);
         app.send(form(request, "file", "sea.txt", BOOK.as_bytes()))
     };
     for (name, value) in [
@@ -56,7 +78,11 @@ async fn other_sites_change_nothing() {
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
     ] {
-        assert_eq!(post(name, value).await.problem(), "403 cross_origin", "{name}: {value}");
+        assert_eq!(
+            post(name, value).await.problem(),
+            "403 cross_origin",
+            "{name}: {value}"
+        );
     }
     assert_eq!(app.get("/api/v1/books").await.json()["items"], json!([]));
     let own = format!("http://{}", app.address);
@@ -71,10 +97,16 @@ async fn an_open_server_answers_to_its_own_names_only() {
         app.send(request.body(Full::default()).unwrap())
     };
     assert_eq!(called("evil.example").await.problem(), "421 foreign_host");
-    assert_eq!(called("127.0.0.1.evil.example:80").await.problem(), "421 foreign_host");
+    assert_eq!(
+        called("127.0.0.1.evil.example:80").await.problem(),
+        "421 foreign_host"
+    );
     assert_eq!(called("localhost:7878").await.status, 200);
     let page = hyper::Request::get("/").header(header::HOST, "evil.example");
-    assert_eq!(app.send(page.body(Full::default()).unwrap()).await.status, 421);
+    assert_eq!(
+        app.send(page.body(Full::default()).unwrap()).await.status,
+        421
+    );
 }
 
 #[tokio::test]
@@ -85,7 +117,11 @@ async fn answers_carry_the_headers_that_browsers_heed() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
-        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
+        assert!(
+            answer
+                .header("content-security-policy")
+                .contains("frame-ancestors 'none'")
+        );
         assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
     }
 }
@@ -94,11 +130,17 @@ async fn answers_carry_the_headers_that_browsers_heed() {
 async fn a_wrong_token_is_not_repeated_in_the_answer() {
     let app = App::with_token("the-token").await;
     let open = App { token: None, ..app };
-    let request = json_body(open.request(Method::POST, "/api/v1/session"), &json!({"token": "canary"}));
+    let request = json_body(
+        open.request(Method::POST, "/api/v1/session"),
+        &json!({"token": "canary"}),
+    );
     let refused = open.send(request).await;
     assert_eq!(refused.problem(), "401 bad_token");
     assert!(!refused.text().contains("canary"));
-    let request = json_body(open.request(Method::POST, "/api/v1/session"), &json!({"token": ["canary"]}));
+    let request = json_body(
+        open.request(Method::POST, "/api/v1/session"),
+        &json!({"token": ["canary"]}),
+    );
     let refused = open.send(request).await;
     assert!(!refused.text().contains("canary"), "{refused:?}");
 }

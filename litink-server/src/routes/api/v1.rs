@@ -36,13 +36,18 @@ pub(crate) fn router(state: &AppState) -> OpenApiRouter<AppState> {
         .nest("/books", books::uploads(state))
         .nest("/runs", runs::streams())
         .nest("/exports", exports::transfers());
-    quick.merge(lasting).layer(middleware::from_fn_with_state(state.clone(), admit))
+    quick
+        .merge(lasting)
+        .layer(middleware::from_fn_with_state(state.clone(), admit))
 }
 
 /// Takes a request up, or refuses it while too many are in work.
 async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let Ok(_slot) = state.slots.try_acquire() else {
-        let busy = Error::new(ErrorKind::Unavailable, "the server is busy; try again in a moment");
+        let busy = Error::new(
+            ErrorKind::Unavailable,
+            "the server is busy; try again in a moment",
+        );
         return ApiError::from(busy.with_code("too_many_requests")).into_response();
     };
     next.run(request).await
@@ -51,12 +56,17 @@ async fn admit(State(state): State<AppState>, request: Request, next: Next) -> R
 /// Gives a request up that takes too long.
 async fn timed(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let limit = state.config.request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let late = Error::new(ErrorKind::Timeout, "the request took too long and was given up")
+    tokio::time::timeout(limit, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            let late = Error::new(
+                ErrorKind::Timeout,
+                "the request took too long and was given up",
+            )
             .with_code("request_timeout")
             .with_context("limit_ms", limit.as_millis());
-        ApiError::from(late).into_response()
-    })
+            ApiError::from(late).into_response()
+        })
 }
 
 /// What an action answers that leaves nothing to show.

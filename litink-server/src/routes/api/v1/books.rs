@@ -40,7 +40,9 @@ pub(super) fn uploads(state: &AppState) -> OpenApiRouter<AppState> {
     let limit = usize::try_from(state.config.max_upload_bytes).unwrap_or(usize::MAX);
     OpenApiRouter::new()
         .routes(routes!(upload::create))
-        .layer(DefaultBodyLimit::max(limit.saturating_add(upload::FRAMING_BYTES)))
+        .layer(DefaultBodyLimit::max(
+            limit.saturating_add(upload::FRAMING_BYTES),
+        ))
 }
 
 /// List books, newest first.
@@ -69,7 +71,9 @@ async fn show(
     caller: Authenticated,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<BookView>, ApiError> {
-    Ok(axum::Json(state.engine.book(caller.actor, BookId(id)).await?.into()))
+    Ok(axum::Json(
+        state.engine.book(caller.actor, BookId(id)).await?.into(),
+    ))
 }
 
 /// Remove a book with its runs and finished files. What was generated for it is kept for its
@@ -109,7 +113,10 @@ async fn chapters(
     Path(id): Path<Uuid>,
     Params(query): Params<ChaptersQuery>,
 ) -> Result<axum::Json<Vec<ChapterView>>, ApiError> {
-    let chapters = state.engine.chapters(caller.actor, BookId(id), query.text).await?;
+    let chapters = state
+        .engine
+        .chapters(caller.actor, BookId(id), query.text)
+        .await?;
     Ok(axum::Json(chapters.into_iter().map(Into::into).collect()))
 }
 
@@ -131,9 +138,15 @@ async fn cover(
     let object = state.engine.storage().get(caller.actor, &key, None).await?;
     let mut response = Body::from_stream(object.body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(image_type(key.name())));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(image_type(key.name())),
+    );
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(object.meta.bytes));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, max-age=86400"),
+    );
     Ok(response)
 }
 

@@ -25,7 +25,9 @@ async fn list(
     State(state): State<AppState>,
     _caller: Authenticated,
 ) -> Result<axum::Json<Vec<FormatView>>, ApiError> {
-    let formats = OutputFormat::ALL.iter().map(|format| view(&state.engine, *format));
+    let formats = OutputFormat::ALL
+        .iter()
+        .map(|format| view(&state.engine, *format));
     Ok(axum::Json(formats.collect()))
 }
 

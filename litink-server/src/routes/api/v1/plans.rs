@@ -30,5 +30,11 @@ async fn create(
     caller: Authenticated,
     Json(request): Json<RunRequest>,
 ) -> Result<axum::Json<PlanView>, ApiError> {
-    Ok(axum::Json(state.engine.plan(caller.actor, &request.into()).await?.into()))
+    Ok(axum::Json(
+        state
+            .engine
+            .plan(caller.actor, &request.into())
+            .await?
+            .into(),
+    ))
 }

@@ -24,5 +24,10 @@ async fn list(
     _caller: Authenticated,
 ) -> Result<axum::Json<Vec<ProviderView>>, ApiError> {
     let providers = state.engine.providers();
-    Ok(axum::Json(providers.iter().map(|provider| (&**provider).into()).collect()))
+    Ok(axum::Json(
+        providers
+            .iter()
+            .map(|provider| (&**provider).into())
+            .collect(),
+    ))
 }

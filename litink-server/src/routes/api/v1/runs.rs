@@ -92,10 +92,21 @@ async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     let asked_at = chrono::Utc::now();
     let key = key.as_ref().map(|key| key.0.as_str());
-    let run = state.engine.start(caller.actor, &request.into(), key).await?;
-    let status = if is_new(&run, asked_at) { StatusCode::CREATED } else { StatusCode::OK };
+    let run = state
+        .engine
+        .start(caller.actor, &request.into(), key)
+        .await?;
+    let status = if is_new(&run, asked_at) {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let location = format!("/api/v1/runs/{}", run.id());
-    Ok((status, [(header::LOCATION, location)], axum::Json(RunView::from(run))))
+    Ok((
+        status,
+        [(header::LOCATION, location)],
+        axum::Json(RunView::from(run)),
+    ))
 }
 
 /// Whether a run was made by the request of this moment. Stores keep milliseconds.
@@ -128,7 +139,10 @@ async fn list(
 ) -> Result<axum::Json<PageView<RunView>>, ApiError> {
     let limit = limit(query.limit)?;
     let book = query.book_id.map(BookId);
-    let runs = state.engine.runs(caller.actor, book, query.after, limit).await?;
+    let runs = state
+        .engine
+        .runs(caller.actor, book, query.after, limit)
+        .await?;
     Ok(axum::Json(PageView::of(runs)))
 }
 
@@ -143,7 +157,9 @@ async fn show(
     caller: Authenticated,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<RunView>, ApiError> {
-    Ok(axum::Json(state.engine.run(caller.actor, RunId(id)).await?.into()))
+    Ok(axum::Json(
+        state.engine.run(caller.actor, RunId(id)).await?.into(),
+    ))
 }
 
 /// Stop a run. What is finished stays. Stopping one that is final already changes nothing.
@@ -157,7 +173,9 @@ async fn cancel(
     caller: Authenticated,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<RunView>, ApiError> {
-    Ok(axum::Json(state.engine.cancel(caller.actor, RunId(id)).await?.into()))
+    Ok(axum::Json(
+        state.engine.cancel(caller.actor, RunId(id)).await?.into(),
+    ))
 }
 
 /// Go on with a run that failed or was stopped. What is completed is not made again.
@@ -171,7 +189,9 @@ async fn resume(
     caller: Authenticated,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<RunView>, ApiError> {
-    Ok(axum::Json(state.engine.resume(caller.actor, RunId(id)).await?.into()))
+    Ok(axum::Json(
+        state.engine.resume(caller.actor, RunId(id)).await?.into(),
+    ))
 }
 
 /// How far a run is now.
@@ -185,7 +205,9 @@ async fn progress(
     caller: Authenticated,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<ProgressView>, ApiError> {
-    Ok(axum::Json(state.engine.progress(caller.actor, RunId(id)).await?.into()))
+    Ok(axum::Json(
+        state.engine.progress(caller.actor, RunId(id)).await?.into(),
+    ))
 }
 
 /// List the finished files of a run.

@@ -43,9 +43,16 @@ async fn create(
     headers: HeaderMap,
     Json(request): Json<SessionRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let caller = state.identity.authenticate(Some(request.token.reveal())).await?;
+    let caller = state
+        .identity
+        .authenticate(Some(request.token.reveal()))
+        .await?;
     let id = access::open(&state, caller).await?;
-    let cookie = cookie(&id, state.config.session_ttl.as_secs(), access::over_tls(&headers));
+    let cookie = cookie(
+        &id,
+        state.config.session_ttl.as_secs(),
+        access::over_tls(&headers),
+    );
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]))
 }
 

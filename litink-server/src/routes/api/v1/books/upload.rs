@@ -12,7 +12,10 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, channel::mpsc};
-use litink_core::{Error, ErrorKind, Result, engine::{ImportOptions, Imported}};
+use litink_core::{
+    Error, ErrorKind, Result,
+    engine::{ImportOptions, Imported},
+};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
@@ -29,7 +32,10 @@ pub(super) const FRAMING_BYTES: usize = 64 << 10;
 
 /// A form with one file.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the form; its fields are read one by one")]
+#[expect(
+    dead_code,
+    reason = "describes the form; its fields are read one by one"
+)]
 pub(super) struct Upload {
     /// The book: EPUB or plain text.
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
@@ -58,7 +64,10 @@ pub(super) async fn create(
     let mut form = Multipart::from_request(request, &state).await?;
     let patience = state.config.read_timeout;
     let imported = loop {
-        let next = timeout(patience, form.next_field()).await.map_err(|_| stalled())?.map_err(|error| broken(&error))?;
+        let next = timeout(patience, form.next_field())
+            .await
+            .map_err(|_| stalled())?
+            .map_err(|error| broken(&error))?;
         // Fields before the file are passed over.
         match next {
             Some(field) if field.name() == Some("file") => {
@@ -68,14 +77,23 @@ pub(super) async fn create(
             None => return Err(missing_file().into()),
         }
     };
-    let status = if imported.existing { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if imported.existing {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     let location = format!("/api/v1/books/{}", imported.book.id());
-    Ok((status, [(header::LOCATION, location)], axum::Json(BookView::from(imported.book))))
+    Ok((
+        status,
+        [(header::LOCATION, location)],
+        axum::Json(BookView::from(imported.book)),
+    ))
 }
 
 /// Refuses what says itself that it is too large before any of it is read.
 fn check_length(headers: &HeaderMap, limit: u64) -> Result<()> {
-    let length = extract::header(headers, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+    let length =
+        extract::header(headers, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
     if length.is_some_and(|length: u64| length > limit.saturating_add(FRAMING_BYTES as u64)) {
         return Err(too_large().with_context("limit_bytes", limit));
     }
@@ -83,7 +101,10 @@ fn check_length(headers: &HeaderMap, limit: u64) -> Result<()> {
 }
 
 fn missing_file() -> Error {
-    Error::invalid("missing_file", "the form has no field `file`; send the book in it")
+    Error::invalid(
+        "missing_file",
+        "the form has no field `file`; send the book in it",
+    )
 }
 
 /// The form lends its field, the import wants a body of its own: a channel joins the two. It holds
@@ -99,7 +120,10 @@ async fn import(state: &AppState, caller: Authenticated, field: Field<'_>) -> Re
 /// The last part of the name that the browser sent: some send a whole path.
 fn file_name(field: &Field<'_>) -> String {
     let name = field.file_name().unwrap_or_default();
-    name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
+    name.rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Hands the field's bytes on until it ends, fails or nobody wants more.
@@ -119,20 +143,29 @@ async fn pump(mut field: Field<'_>, mut sender: mpsc::Sender<Result<Bytes>>, pat
 }
 
 fn too_large() -> Error {
-    Error::new(ErrorKind::LimitExceeded, "the upload is larger than is allowed here")
-        .with_code("body_too_large")
+    Error::new(
+        ErrorKind::LimitExceeded,
+        "the upload is larger than is allowed here",
+    )
+    .with_code("body_too_large")
 }
 
 fn stalled() -> Error {
-    Error::new(ErrorKind::Timeout, "the upload stopped coming; send it again")
-        .with_code("upload_stalled")
+    Error::new(
+        ErrorKind::Timeout,
+        "the upload stopped coming; send it again",
+    )
+    .with_code("upload_stalled")
 }
 
 fn broken(error: &MultipartError) -> Error {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return too_large();
     }
-    Error::invalid("bad_form", "the form ended early or is malformed; send it again")
+    Error::invalid(
+        "bad_form",
+        "the form ended early or is malformed; send it again",
+    )
 }
 
 impl From<MultipartRejection> for ApiError {

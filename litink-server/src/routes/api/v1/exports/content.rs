@@ -48,11 +48,16 @@ pub(super) async fn content(
         Wanted::Range(range) => Some(range),
         Wanted::Outside => return Ok(outside(&export)),
     };
-    let length = range.as_ref().map_or(export.bytes, |range| range.end - range.start);
+    let length = range
+        .as_ref()
+        .map_or(export.bytes, |range| range.end - range.start);
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let reader = state.engine.open_export(caller.actor, ExportId(id), range.clone()).await?;
+        let reader = state
+            .engine
+            .open_export(caller.actor, ExportId(id), range.clone())
+            .await?;
         Body::from_stream(reader.object.body)
     };
     let framed = [
@@ -84,8 +89,12 @@ fn etag(export: &Export) -> String {
 
 /// Whether the caller has these bytes already (RFC 9110, 13.1.2: a weak comparison).
 fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let Some(known) = extract::header(headers, header::IF_NONE_MATCH) else { return false };
-    let mut tags = known.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+    let Some(known) = extract::header(headers, header::IF_NONE_MATCH) else {
+        return false;
+    };
+    let mut tags = known
+        .split(',')
+        .map(|tag| tag.trim().trim_start_matches("W/"));
     tags.any(|tag| tag == etag || tag == "*")
 }
 
@@ -107,17 +116,26 @@ fn wanted(headers: &HeaderMap, export: &Export) -> Wanted {
 }
 
 fn parse(range: &str, bytes: u64) -> Wanted {
-    let Some((first, last)) =
-        range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'))
+    let Some((first, last)) = range
+        .trim()
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
     else {
         return Wanted::Whole;
     };
     let range = match (first.trim(), last.trim()) {
-        ("", last) => last.parse().ok().map(|length: u64| bytes.saturating_sub(length)..bytes),
+        ("", last) => last
+            .parse()
+            .ok()
+            .map(|length: u64| bytes.saturating_sub(length)..bytes),
         (first, "") => first.parse().ok().map(|first| first..bytes),
-        (first, last) => first.parse::<u64>().ok().zip(last.parse::<u64>().ok()).and_then(
-            |(first, last)| (first <= last).then(|| first..last.saturating_add(1).min(bytes)),
-        ),
+        (first, last) => first
+            .parse::<u64>()
+            .ok()
+            .zip(last.parse::<u64>().ok())
+            .and_then(|(first, last)| {
+                (first <= last).then(|| first..last.saturating_add(1).min(bytes))
+            }),
     };
     match range {
         None => Wanted::Whole,
@@ -129,16 +147,27 @@ fn parse(range: &str, bytes: u64) -> Wanted {
 fn outside(export: &Export) -> Response {
     let message = "the range lies outside the file".to_owned();
     let error = ApiError::request(StatusCode::RANGE_NOT_SATISFIABLE, "bad_range", message);
-    ([(header::CONTENT_RANGE, format!("bytes */{}", export.bytes))], error).into_response()
+    (
+        [(header::CONTENT_RANGE, format!("bytes */{}", export.bytes))],
+        error,
+    )
+        .into_response()
 }
 
 /// What RFC 8187 lets stand as it is.
-const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The name twice (RFC 6266): in ASCII for old clients, and as it is.
 fn disposition(name: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ';
-    let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let ascii: String = name
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect();
     let encoded = utf8_percent_encode(name, ATTR_CHAR);
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
 }

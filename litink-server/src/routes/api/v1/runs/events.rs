@@ -51,7 +51,9 @@ pub(super) async fn events(
     if now.state.is_final() && seen.is_some_and(|seen: u64| seen >= now.revision) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let watched = state.engine.watch(caller.actor, RunId(run), seen.unwrap_or(0));
+    let watched = state
+        .engine
+        .watch(caller.actor, RunId(run), seen.unwrap_or(0));
     let events = watched
         .map(move |progress| Ok::<_, Infallible>(event(progress, &id)))
         .take_until(over(state.stop, caller.expires_at));
@@ -72,7 +74,9 @@ fn event(progress: Result<Progress>, id: &RequestId) -> Event {
             .json_data(ProgressView::from(progress)),
         Err(error) => {
             tracing::warn!(request_id = %id, %error, "watching a run failed");
-            Event::default().event("problem").json_data(Problem::of_error(&error, id))
+            Event::default()
+                .event("problem")
+                .json_data(Problem::of_error(&error, id))
         }
     };
     event.unwrap_or_default()
