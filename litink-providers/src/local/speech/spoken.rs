@@ -53,8 +53,14 @@ fn is_invisible(c: char) -> bool {
 /// Characters that part words and are not spoken.
 fn is_silent(c: char) -> bool {
     c.is_whitespace()
-        || matches!(c, '<' | '>' | '[' | ']' | '{' | '}' | '|' | '~' | '^' | '\\' | '_' | '*' | '`')
-        || matches!(c, '•' | '·' | '†' | '‡' | '¶' | '⁂' | '❦' | '❧' | '\u{2500}'..='\u{25ff}')
+        || matches!(
+            c,
+            '<' | '>' | '[' | ']' | '{' | '}' | '|' | '~' | '^' | '\\' | '_' | '*' | '`'
+        )
+        || matches!(
+            c,
+            '•' | '·' | '†' | '‡' | '¶' | '⁂' | '❦' | '❧' | '\u{2500}'..='\u{25ff}'
+        )
         || matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{2028}' | '\u{2029}')
 }
 
@@ -101,7 +107,8 @@ mod tests {
 
     #[test]
     fn phoneme_input_markup_and_control_characters_do_not_reach_the_program() {
-        let words = for_espeak("Hi\u{1}\u{0} [[h@'loU]] <b>you</b>\u{ad}r\u{200b}self, *dear* _one_");
+        let words =
+            for_espeak("Hi\u{1}\u{0} [[h@'loU]] <b>you</b>\u{ad}r\u{200b}self, *dear* _one_");
         assert_eq!(words, "Hi h@'loU b you /b rself, dear one");
     }
 

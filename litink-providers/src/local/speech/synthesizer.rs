@@ -97,7 +97,11 @@ async fn by_language(
         return Ok((either_path(&programs.flite)?, Named::Flite("slt")));
     };
     for candidate in [tag.as_str(), primary] {
-        let candidate = if candidate == "en" { "en-us" } else { candidate };
+        let candidate = if candidate == "en" {
+            "en-us"
+        } else {
+            candidate
+        };
         if voices::is_tag(candidate) && speaks(&program, candidate).await? {
             return Ok((program, Named::Espeak(candidate.to_owned())));
         }
@@ -172,9 +176,19 @@ impl Synthesizer {
     }
 
     async fn espeak(&self, voice: &str, words: &str) -> Result<Vec<u8>> {
+        let voice = voices::espeak_argument(voice);
         let words_per_minute = (WORDS_PER_MINUTE * self.pace).round().to_string();
         // -b 1: the text is UTF-8; -z: no pause at its end, ours follows
-        let arguments = ["-v", voice, "-s", &words_per_minute, "-b", "1", "-z", "--stdin"];
+        let arguments = [
+            "-v",
+            &voice,
+            "-s",
+            &words_per_minute,
+            "-b",
+            "1",
+            "-z",
+            "--stdin",
+        ];
         let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         arguments.push("--stdout".into());
         let finished =

@@ -94,7 +94,12 @@ const FLITE: &[(&str, &str, &str, VoiceGender)] = &[
     ("slt", "Flite, American woman", "en-US", Female),
     ("rms", "Flite, American man", "en-US", Male),
     ("awb", "Flite, Scottish man", "en-GB", Male),
-    ("kal16", "Flite, American man, fast and plain", "en-US", Male),
+    (
+        "kal16",
+        "Flite, American man, fast and plain",
+        "en-US",
+        Male,
+    ),
 ];
 
 /// espeak-ng takes an unknown variant for none at all, so they are known here.
@@ -151,6 +156,21 @@ fn espeak(voice: &str) -> Option<Named> {
     };
     let known = is_tag(language) && variant.is_none_or(|v| VARIANTS.contains(&v));
     known.then(|| Named::Espeak(voice.to_owned()))
+}
+
+/// What to call an espeak-ng voice on its command line: it drops the variant without a word where
+/// the language is named by an alias and not by its file (`en-gb` is the file `en`).
+pub(super) fn espeak_argument(voice: &str) -> String {
+    let (language, variant) = voice.split_at(voice.find('+').unwrap_or(voice.len()));
+    let file = match language {
+        "en-gb" => "en",
+        "fr-fr" => "fr",
+        "pt-pt" => "pt",
+        "no" => "nb",
+        "zh" => "cmn",
+        other => other,
+    };
+    format!("{file}{variant}")
 }
 
 /// Whether it has the form of a lower-case language tag, and so cannot be a path or an option.

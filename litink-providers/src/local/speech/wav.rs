@@ -25,7 +25,21 @@ impl Pcm {
     /// cannot know them.
     pub(super) fn from_wav(file: &[u8]) -> Result<Self> {
         let mut rest = match file {
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', rest @ ..] => rest,
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'A',
+                b'V',
+                b'E',
+                rest @ ..,
+            ] => rest,
             _ => return Err(not_wav()),
         };
         let mut rate = None;

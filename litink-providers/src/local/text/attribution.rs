@@ -229,7 +229,9 @@ impl<'a> Scene<'a> {
             .filter(|name| fits(name))
             .or_else(|| {
                 let mut recent = self.mentioned.iter().rev().take(12);
-                recent.find(|name| fits(name) && Some(*name) != previous).cloned()
+                recent
+                    .find(|name| fits(name) && Some(*name) != previous)
+                    .cloned()
             })
             .or_else(|| previous.filter(|name| fits(name)).cloned())
     }
@@ -251,7 +253,10 @@ impl<'a> Scene<'a> {
             return Some((name.clone(), 0.55));
         }
         let before = self.turns.iter().rev().nth(1)?;
-        let other = before.speaker.clone().filter(|_| before.paragraphs_ago <= 4);
+        let other = before
+            .speaker
+            .clone()
+            .filter(|_| before.paragraphs_ago <= 4);
         other
             .filter(|name| Some(name) != last.speaker.as_ref())
             .map(|name| (name, 0.5))
@@ -317,7 +322,10 @@ fn tag_after(names: &Names, gap: &[Token<'_>]) -> Option<Found> {
 /// verb, and the first one in it speaks.
 fn tag_before(names: &Names, gap: &[Token<'_>]) -> Option<Found> {
     let last = gap.last()?;
-    let start = gap.iter().rposition(Token::ends_sentence).map_or(0, |i| i + 1);
+    let start = gap
+        .iter()
+        .rposition(Token::ends_sentence)
+        .map_or(0, |i| i + 1);
     let clause = &gap[start..];
     let verb = clause.iter().rposition(Token::is_verb);
     let introduces = matches!(last.text, "," | ":" | "—" | "-") || last.is_verb();
@@ -352,7 +360,10 @@ fn unite_names(lines: &mut [Line]) {
     short.sort();
     let mut same: HashMap<String, String> = HashMap::new();
     for name in short {
-        let longer: Vec<_> = counts.keys().filter(|other| is_longer(other, name)).collect();
+        let longer: Vec<_> = counts
+            .keys()
+            .filter(|other| is_longer(other, name))
+            .collect();
         if let [other] = longer.as_slice() {
             let (kept, dropped) = if counts[*other] >= counts[name] {
                 (*other, name)

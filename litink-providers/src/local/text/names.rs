@@ -48,10 +48,13 @@ pub(super) fn tokens(text: &str, within: Range<usize>) -> Vec<Token<'_>> {
         let start = within.start + at;
         let mut end = start + c.len_utf8();
         if c.is_alphanumeric() {
-            while let Some((at, c)) = chars.next_if(|&(at, c)| continues(text, within.start + at, c)) {
+            while let Some((at, c)) =
+                chars.next_if(|&(at, c)| continues(text, within.start + at, c))
+            {
                 end = within.start + at + c.len_utf8();
             }
-        } else if c.is_whitespace() || c == '.' && tokens.last().is_some_and(|t| is_title(t, start)) {
+        } else if c.is_whitespace() || c == '.' && tokens.last().is_some_and(|t| is_title(t, start))
+        {
             continue;
         }
         tokens.push(Token {
@@ -179,7 +182,10 @@ impl Names {
 
     fn name_at(&self, tokens: &[Token<'_>], start: usize) -> Option<(String, usize)> {
         let mut at = start;
-        while tokens.get(at).is_some_and(|t| t.is_capital() && t.is_one_of(TITLES)) {
+        while tokens
+            .get(at)
+            .is_some_and(|t| t.is_capital() && t.is_one_of(TITLES))
+        {
             at += 1;
         }
         let first = at;
@@ -231,7 +237,10 @@ fn phrase_at(tokens: &[Token<'_>], start: usize) -> Option<(String, usize)> {
 /// As it is printed, with the stops of titles.
 fn written(tokens: &[Token<'_>]) -> String {
     let word = |token: &Token<'_>| {
-        let stop = matches!(token.text, "Mr" | "Mrs" | "Ms" | "Dr" | "Capt" | "Prof" | "Rev");
+        let stop = matches!(
+            token.text,
+            "Mr" | "Mrs" | "Ms" | "Dr" | "Capt" | "Prof" | "Rev"
+        );
         let initial = token.text.chars().count() == 1;
         let end = if stop || initial { "." } else { "" };
         format!("{}{end}", token.text)

@@ -119,9 +119,18 @@ mod tests {
     #[test]
     fn every_pair_of_marks() {
         assert_eq!(found("“One,” he said. “Two.”"), ["“One,”", "“Two.”"]);
-        assert_eq!(found("\"One,\" he said. \"Two.\""), ["\"One,\"", "\"Two.\""]);
-        assert_eq!(found("« Un », dit-il. „Zwei“, sagte er."), ["« Un »", "„Zwei“"]);
-        assert_eq!(found("“He called me ‘sir’, Tom!”"), ["“He called me ‘sir’, Tom!”"]);
+        assert_eq!(
+            found("\"One,\" he said. \"Two.\""),
+            ["\"One,\"", "\"Two.\""]
+        );
+        assert_eq!(
+            found("« Un », dit-il. „Zwei“, sagte er."),
+            ["« Un »", "„Zwei“"]
+        );
+        assert_eq!(
+            found("“He called me ‘sir’, Tom!”"),
+            ["“He called me ‘sir’, Tom!”"]
+        );
     }
 
     #[test]
@@ -130,7 +139,10 @@ mod tests {
             found("‘It’s the dogs’ bowl,’ said O’Neil. ’Twas late."),
             ["‘It’s the dogs’ bowl,’"]
         );
-        assert_eq!(found("'Don't go,' said Ann's son. 'I won't.'"), ["'Don't go,'", "'I won't.'"]);
+        assert_eq!(
+            found("'Don't go,' said Ann's son. 'I won't.'"),
+            ["'Don't go,'", "'I won't.'"]
+        );
     }
 
     #[test]
@@ -146,7 +158,10 @@ mod tests {
     fn paragraphs_by_empty_lines_or_else_by_lines() {
         let lines = |text: &str| {
             let ranges = paragraphs(text, 0..text.len());
-            ranges.into_iter().map(|r| text[r].to_owned()).collect::<Vec<_>>()
+            ranges
+                .into_iter()
+                .map(|r| text[r].to_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(lines("a\nb\n\n\nc\n"), ["a\nb", "c"]);
         assert_eq!(lines("a\nb\r\nc"), ["a", "b", "c"]);

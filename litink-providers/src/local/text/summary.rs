@@ -190,7 +190,10 @@ mod tests {
         let flat = STORY.split_whitespace().collect::<Vec<_>>().join(" ");
         let chosen = sentences(&summary);
         assert_eq!(chosen.len(), 3, "{summary}");
-        let places: Vec<_> = chosen.iter().map(|s| flat.find(s.as_str()).unwrap()).collect();
+        let places: Vec<_> = chosen
+            .iter()
+            .map(|s| flat.find(s.as_str()).unwrap())
+            .collect();
         assert!(places.is_sorted(), "{summary}");
         assert!(summary.starts_with("Mira kept the lighthouse"), "{summary}");
         assert!(!summary.contains("It was cold"), "{summary}");
@@ -208,7 +211,10 @@ mod tests {
     #[test]
     fn short_texts_stay_whole_and_limits_keep_one_sentence() {
         assert_eq!(summarise("One. Two.", None), "One. Two.");
-        assert_eq!(summarise("One two three.\n\nFour.", Some(1)), "One two three.");
+        assert_eq!(
+            summarise("One two three.\n\nFour.", Some(1)),
+            "One two three."
+        );
         assert_eq!(summarise("...", None), "");
     }
 }

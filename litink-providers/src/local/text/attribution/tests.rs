@@ -3,13 +3,20 @@ use super::*;
 fn speakers(text: &str) -> Vec<(String, Option<String>)> {
     attribute(text, 0..text.len())
         .into_iter()
-        .map(|line| (text[line.text_start..line.text_end].to_owned(), line.speaker))
+        .map(|line| {
+            (
+                text[line.text_start..line.text_end].to_owned(),
+                line.speaker,
+            )
+        })
         .collect()
 }
 
 fn names(text: &str) -> Vec<String> {
     let named = speakers(text).into_iter();
-    named.map(|(_, name)| name.unwrap_or_else(|| "?".to_owned())).collect()
+    named
+        .map(|(_, name)| name.unwrap_or_else(|| "?".to_owned()))
+        .collect()
 }
 
 #[test]
@@ -19,7 +26,14 @@ fn tags_before_and_after_in_either_order() {
         “I have none,” Dr. Brandt quietly replied, “and want none.”";
     assert_eq!(
         names(text),
-        ["Mira", "Tom", "the old man", "Mira", "Dr. Brandt", "Dr. Brandt"]
+        [
+            "Mira",
+            "Tom",
+            "the old man",
+            "Mira",
+            "Dr. Brandt",
+            "Dr. Brandt"
+        ]
     );
 }
 
@@ -27,9 +41,16 @@ fn tags_before_and_after_in_either_order() {
 fn ranges_are_bytes_of_the_message_with_the_marks() {
     let text = "Ö. “Ja,” said Zoë. “Nein.”";
     let lines = attribute(text, 0..text.len());
-    let texts: Vec<_> = lines.iter().map(|l| &text[l.text_start..l.text_end]).collect();
+    let texts: Vec<_> = lines
+        .iter()
+        .map(|l| &text[l.text_start..l.text_end])
+        .collect();
     assert_eq!(texts, ["“Ja,”", "“Nein.”"]);
-    assert!(lines.iter().all(|l| l.speaker.as_deref() == Some("Zoë") && l.confidence > 0.9));
+    assert!(
+        lines
+            .iter()
+            .all(|l| l.speaker.as_deref() == Some("Zoë") && l.confidence > 0.9)
+    );
 }
 
 #[test]
@@ -94,7 +115,7 @@ fn words_in_marks_within_a_sentence_are_not_speech() {
 
 #[test]
 fn who_cannot_be_told_is_not_guessed() {
-    let lines = attribute("“Nobody knows.”", 0..17);
+    let lines = attribute("“Nobody knows.”", 0..19);
     assert_eq!(lines[0].speaker, None);
     assert_eq!(lines[0].confidence, 0.0);
     assert_eq!(attribute("", 0..0), []);
