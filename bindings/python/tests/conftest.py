@@ -15,7 +15,7 @@ import litink
 
 ROOT = Path(__file__).resolve().parents[3]
 BOOKS = ROOT / "examples" / "books"
-BOOK = BOOKS / "the-lamplighters-map.txt"
+BOOK = BOOKS / "the-lamplighters-map.epub"
 OPTIONS: dict[str, Any] = {"formats": ["wav", "vtt"], "chapters": "1"}
 
 
