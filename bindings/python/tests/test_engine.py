@@ -138,6 +138,6 @@ def test_uvloop_drives_it_too() -> None:
         async with await litink.Engine.in_memory() as engine:
             await engine.wait((await begun(engine, voice)).id)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    uvloop.run(main())
+    assert not any(isinstance(loop, asyncio.SelectorEventLoop) for loop in voice.loops)
     assert voice.calls

@@ -71,7 +71,7 @@ async def test_what_is_not_json_is_refused(book: Path, value: Any) -> None:
 
 
 async def test_what_is_json_arrives_as_it_was() -> None:
-    state = {"a": [1, -1, 2**64 - 1, 1.5, True, None, "ä", (1, 2)], "b": {"c": {}}}
+    state: dict[str, Any] = {"a": [1, -1, 2**64 - 1, 1.5, True, None, "ä", (1, 2)], "b": {"c": {}}}
     seen: list[Any] = []
 
     class Keeps:

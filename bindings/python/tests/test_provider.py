@@ -245,7 +245,7 @@ async def test_nonsense_is_an_error_of_the_provider(answer: Any) -> None:
 async def test_media_may_be_a_file_or_any_bytes(tmp_path: Path) -> None:
     file = tmp_path / "a.wav"
     file.write_bytes(tone(2))
-    kinds = [file, bytearray(tone(2)), memoryview(tone(2))]
+    kinds: list[Any] = [file, bytearray(tone(2)), memoryview(tone(2))]
 
     class Kinds(AsyncVoice):
         async def generate(self, request: dict[str, Any], context: litink.CallContext) -> litink.Speech:
@@ -264,7 +264,7 @@ class Nameless:
 
 class Mute:
     name = "mute"
-    capabilities = {"speech": {}}
+    capabilities: litink.Capabilities = {"speech": {}}
 
 
 class Wrong(PlainVoice):
