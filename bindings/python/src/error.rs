@@ -59,7 +59,7 @@ fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = py
         .import(intern!(py, "litink.errors"))?
         .call_method1(intern!(py, "class_of"), (error.kind().as_str(),))?;
-    let exception = class.call((error.to_string(),), Some(&fields))?;
+    let exception = class.call((error.message(),), Some(&fields))?;
     let err = PyErr::from_value(exception);
     if let Some(source) = error.source() {
         err.set_cause(py, Some(PyRuntimeError::new_err(source.to_string())));

@@ -5,6 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
+__all__ = ["CallContext", "Engine", "Watch", "error_kinds", "shut_down"]
+
 @final
 class CallContext:
     """The circumstances of a call, apart from what is asked for."""

@@ -78,7 +78,8 @@ class LitinkError(Exception):
         self.charge = charge
 
     def __str__(self) -> str:
-        return self.message
+        facts = ", ".join(f"{key}: {value}" for key, value in self.context.items())
+        return f"{self.message} ({facts})" if facts else self.message
 
 
 class InvalidInputError(LitinkError, ValueError):
