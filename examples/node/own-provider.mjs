@@ -17,19 +17,17 @@ const hum = {
     max_concurrency: 4,
   },
 
-  // `signal` is aborted when the run is cancelled: give it to `fetch`.
-  async generate({ input }, { signal, generation, attempt }) {
+  // A vendor is called here: `fetch(url, { signal })`, which ends when the run is cancelled. Say what
+  // to do about its failures: `throw new ProviderError({ kind: "rate_limited", retryAfter: 1.5 })`.
+  async generate({ input }, { signal }) {
     signal.throwIfAborted();
     if (input.modality !== "speech") throw new ProviderError({ kind: "unsupported" });
-    // A vendor that is busy: the engine comes back after the pause, and no attempt is used up.
-    if (attempt === 1 && generation.endsWith("0")) {
-      throw new ProviderError({ kind: "rate_limited", retryAfter: 0.2, message: "too fast" });
-    }
     const pitch = input.voice === "high" ? 440 : 220;
     return { kind: "speech", audio: wav(tone(pitch, input.text.length * 0.06)), mediaType: "audio/wav" };
   },
 };
 
+/** @param {number} pitch in Hz @param {number} seconds */
 function tone(pitch, seconds) {
   const samples = new Int16Array(Math.ceil(seconds * RATE));
   for (let i = 0; i < samples.length; i++) {
@@ -38,7 +36,10 @@ function tone(pitch, seconds) {
   return samples;
 }
 
-/** Samples as a WAV file: 16 bit, mono. */
+/**
+ * Samples as a WAV file: 16 bit, mono.
+ * @param {Int16Array} samples
+ */
 function wav(samples) {
   const header = Buffer.alloc(44);
   header.write("RIFF", 0);
