@@ -32,7 +32,7 @@ export async function bookFile(dir, text = BOOK) {
   return path;
 }
 
-/** Silence of this length: WAV, 16 bit, mono, 8 kHz. */
+/** A tone of this length: WAV, 16 bit, mono, 8 kHz. Silence would be refused. */
 export function wav(ms) {
   const rate = 8_000;
   const bytes = Math.round((rate * ms) / 1_000) * 2;
@@ -49,6 +49,9 @@ export function wav(ms) {
   wav.writeUInt16LE(16, 34);
   wav.write("data", 36);
   wav.writeUInt32LE(bytes, 40);
+  for (let i = 0; i < bytes / 2; i++) {
+    wav.writeInt16LE(Math.round(6_000 * Math.sin((2 * Math.PI * 440 * i) / rate)), 44 + i * 2);
+  }
   return wav;
 }
 

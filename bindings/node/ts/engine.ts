@@ -41,7 +41,7 @@ export interface RunOptions {
 /** How to begin a run. */
 export interface StartOptions extends RunOptions, Abortable {
   /** Names the run: with a new key the same is made again (though nothing is paid again). */
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
 }
 
 /** How to do the whole job. */
@@ -249,9 +249,10 @@ export class Engine {
   async make(path: string, out: string, options: MakeOptions = {}): Promise<Made> {
     const { signal, onProgress } = options;
     const { book } = await this.importFile(path, { signal });
-    const begun = await this.start(book.id, options);
-    if (begun.state !== "completed") await this.resume(begun.id);
-    const run = await this.#wait(begun.id, signal, onProgress).catch(async (error) => {
+    signal?.throwIfAborted();
+    // Not aborted itself: a run that has begun must be known, to be stopped.
+    const begun = await this.start(book.id, { ...options, signal: undefined });
+    const run = await this.#finish(begun, signal, onProgress).catch(async (error) => {
       if (signal?.aborted) await this.cancel(begun.id);
       throw error;
     });
@@ -291,6 +292,16 @@ export class Engine {
     signal?: AbortSignal,
   ): Promise<T> {
     return JSON.parse(await abortable(signal, () => native(() => begin(this.#native)))) as T;
+  }
+
+  /** Waits for a run that may be new, or have failed or been stopped before. */
+  async #finish(
+    run: Run,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: Progress) => void) | undefined,
+  ): Promise<Run> {
+    if (run.state !== "completed") await this.resume(run.id);
+    return this.#wait(run.id, signal, onProgress);
   }
 
   async #wait(
