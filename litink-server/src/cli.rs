@@ -45,7 +45,7 @@ const AFTER_HELP: &str = "\
 Examples:
   litink make moby-dick.epub                      an audiobook, with the offline draft voice
   litink make book.epub --chapters 1-3 --out ~/Audiobooks
-  litink make book.txt --formats mp3,vtt --voice en-gb-f
+  litink make book.txt --formats mp3,vtt --voice espeak:en-gb
   litink voices                                   which voices there are
   litink serve                                    a page and an API on http://127.0.0.1:7878
   litink doctor                                   what is missing on this machine

@@ -218,7 +218,7 @@ fn a_full_disk_is_said_to_be_full_and_the_run_goes_on_when_there_is_room() {
     assert!(said(&first).contains("full"), "{}", said(&first));
     assert!(resize.success() && unmounted.success());
     assert!(second.status.success(), "{}", said(&second));
-    assert!(folder.path().join("The Lamplighter's Map.wav").is_file());
+    assert!(folder.path().join("The Lamplighter’s Map.wav").is_file());
 }
 
 #[test]

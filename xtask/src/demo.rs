@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result {
         "\nSet up and built in {:.0} s, made in {:.0} s. Listen: {}",
         built.as_secs_f64(),
         (began.elapsed() - built).as_secs_f64(),
-        home.join("The Lamplighter's Map.m4b").display()
+        home.join("The Lamplighter’s Map.m4b").display()
     );
     println!(
         "Next: {} make YOUR-BOOK.epub, or {0} serve",

@@ -1,9 +1,10 @@
 //! Runs the shared cases and prints what came out, a JSON line each: `cases rust`, `cases http`.
+//! `cases compare FILE ...` holds what several runners printed against each other.
 
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -18,7 +19,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let runner = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let runner = arguments.next().unwrap_or_default();
+    if runner == "compare" {
+        return compare(arguments.map(PathBuf::from).collect());
+    }
     let mut cases = BTreeMap::new();
     for entry in std::fs::read_dir(litink_tests::root().join("tests/cases"))? {
         let path = entry?.path();
@@ -34,6 +39,33 @@ async fn main() -> Result<()> {
         check(case, &actual)?;
         println!("{actual}");
     }
+    Ok(())
+}
+
+/// The answers in a runner's output, by case.
+fn answers(path: &Path) -> Result<BTreeMap<String, Value>> {
+    let text = std::fs::read_to_string(path)?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let answers = lines.filter(|line| line["book_id"].is_string());
+    Ok(answers.map(|answer| (answer["id"].to_string(), answer)).collect())
+}
+
+fn compare(files: Vec<PathBuf>) -> Result<()> {
+    let cases = std::fs::read_dir(litink_tests::root().join("tests/cases"))?.count();
+    let first = answers(files.first().ok_or("nothing to compare")?)?;
+    for file in &files {
+        let answers = answers(file)?;
+        if answers.len() != cases {
+            return Err(format!("{}: {} of {cases} cases", file.display(), answers.len()).into());
+        }
+        for (case, answer) in &answers {
+            if first.get(case) != Some(answer) {
+                let expected = first.get(case).cloned().unwrap_or_default();
+                return Err(format!("{} differs:\n{answer}\n{expected}", file.display()).into());
+            }
+        }
+    }
+    println!("{cases} cases are the same for {} runners", files.len());
     Ok(())
 }
 
