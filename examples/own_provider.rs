@@ -28,7 +28,9 @@ impl Hum {
     fn new() -> Self {
         let mut capabilities = ProviderCapabilities::default();
         capabilities.speech = Some(SpeechCapabilities::default());
-        Self { capabilities: Arc::new(capabilities) }
+        Self {
+            capabilities: Arc::new(capabilities),
+        }
     }
 }
 
@@ -48,9 +50,15 @@ impl GenerationProvider for Hum {
         };
         let length = speech.text.chars().count() * 400;
         let wave = |i: usize| ((i as f64 * 0.05).sin() * 8_000.0) as i16;
-        let pcm = Pcm { sample_rate: 24_000, samples: (0..length).map(wave).collect() };
+        let pcm = Pcm {
+            sample_rate: 24_000,
+            samples: (0..length).map(wave).collect(),
+        };
         let audio = Media::bytes("audio/wav", to_bytes(&pcm, &WavTags::default())?);
-        Ok(Reply::done(Output::Speech { audio, marks: Vec::new() }))
+        Ok(Reply::done(Output::Speech {
+            audio,
+            marks: Vec::new(),
+        }))
     }
 
     async fn poll(&self, operation: &Operation, _context: &CallContext) -> Result<Reply> {
@@ -72,7 +80,9 @@ async fn main() -> Result<()> {
     let sample = Path::new("examples/books/the-lamplighters-map.txt");
     let book = engine.import_file(me, sample).await?.book;
     let options = serde_json::json!({ "provider": "hum", "formats": ["wav", "vtt"] });
-    let run = engine.start(me, &RunSpec::audiobook(book.id()).options(options), None).await?;
+    let run = engine
+        .start(me, &RunSpec::audiobook(book.id()).options(options), None)
+        .await?;
     engine.wait(me, run.id()).await?;
     for export in engine.exports(me, run.id()).await? {
         println!("{} {} bytes", export.file_name, export.bytes);

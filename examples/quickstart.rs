@@ -26,7 +26,9 @@ async fn main() -> litink_core::Result<()> {
 
     let book = engine.import_file(me, &book).await?.book;
     println!("{}: {} chapters", book.title, book.chapter_count);
-    let run = engine.start(me, &RunSpec::audiobook(book.id()), None).await?;
+    let run = engine
+        .start(me, &RunSpec::audiobook(book.id()), None)
+        .await?;
     let mut watched = std::pin::pin!(engine.watch(me, run.id(), 0));
     while let Some(progress) = watched.next().await {
         println!("{:.0} %", progress?.fraction * 100.0);

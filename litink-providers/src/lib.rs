@@ -12,10 +12,20 @@ pub mod sqlite;
 
 #[cfg(all(feature = "sqlite", feature = "object-store"))]
 pub mod embedded;
-#[cfg(all(feature = "sqlite", feature = "object-store", feature = "ffmpeg", feature = "local"))]
+#[cfg(all(
+    feature = "sqlite",
+    feature = "object-store",
+    feature = "ffmpeg",
+    feature = "local"
+))]
 mod open;
 mod settings;
 
-#[cfg(all(feature = "sqlite", feature = "object-store", feature = "ffmpeg", feature = "local"))]
+#[cfg(all(
+    feature = "sqlite",
+    feature = "object-store",
+    feature = "ffmpeg",
+    feature = "local"
+))]
 pub use open::{encoder, open, schema_version, worker_options};
 pub use settings::{Secret, ServerSettings, Settings};

@@ -36,7 +36,10 @@ pub fn worker_options(settings: &Settings) -> WorkerOptions {
     let mut options = WorkerOptions::default();
     options.concurrency = settings.concurrency;
     // A crash is noticed after a lease; work that was never hinted at should not wait much longer.
-    options.sweep_every = settings.lease().mul_f64(2.0).max(Duration::from_millis(500));
+    options.sweep_every = settings
+        .lease()
+        .mul_f64(2.0)
+        .max(Duration::from_millis(500));
     options
 }
 
@@ -77,5 +80,7 @@ fn options(settings: &Settings) -> EngineOptions {
 /// The version of the database's schema that this build works with.
 #[must_use]
 pub fn schema_version() -> u32 {
-    litink_migrations::SQLITE.last().map_or(0, |migration| migration.version)
+    litink_migrations::SQLITE
+        .last()
+        .map_or(0, |migration| migration.version)
 }

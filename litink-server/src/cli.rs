@@ -1,10 +1,6 @@
 //! The command line: one file a command.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 use litink_core::{Actor, Error, LOCAL_USER, Result, engine::Engine};
@@ -91,7 +87,10 @@ pub enum Command {
 pub fn run(cli: Cli) -> ExitCode {
     init_log();
     let json = matches!(&cli.command, Command::Make(make) if make.json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&error.into(), json),
     };
@@ -145,7 +144,10 @@ fn init_log() {
     let filter = std::env::var("LITINK_LOG").unwrap_or_else(|_| "warn".into());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     let writer = Arc::new(std::io::stderr());
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .try_init();
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<()> {

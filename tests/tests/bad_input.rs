@@ -9,7 +9,10 @@ use litink_tests::{book, litink};
 
 fn import(folder: &Path, name: &str, bytes: &[u8]) -> Output {
     fs::write(folder.join(name), bytes).unwrap();
-    litink(&folder.join("data")).args(["import", name]).output().unwrap()
+    litink(&folder.join("data"))
+        .args(["import", name])
+        .output()
+        .unwrap()
 }
 
 fn refused(name: &str, bytes: &[u8], code: &str) {
@@ -18,7 +21,10 @@ fn refused(name: &str, bytes: &[u8], code: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{name}: {said}");
     assert!(said.contains(&format!("[{code}]")), "{name}: {said}");
-    let listed = litink(&folder.path().join("data")).arg("books").output().unwrap();
+    let listed = litink(&folder.path().join("data"))
+        .arg("books")
+        .output()
+        .unwrap();
     assert!(listed.stdout.is_empty(), "nothing is kept of {name}");
     let kept = fs::read_dir(folder.path().join("data/objects")).map_or(0, Iterator::count);
     assert_eq!(kept, 0, "no bytes are kept of {name}");
@@ -27,10 +33,18 @@ fn refused(name: &str, bytes: &[u8], code: &str) {
 #[test]
 fn what_is_no_book_is_refused_and_leaves_nothing() {
     refused("empty.epub", b"", "empty_file");
-    refused("binary.txt", &[0, 1, 2, 255, 254, 0, 7].repeat(500), "not_text");
+    refused(
+        "binary.txt",
+        &[0, 1, 2, 255, 254, 0, 7].repeat(500),
+        "not_text",
+    );
     let whole = fs::read(book("the-lamplighters-map.epub")).unwrap();
     refused("cut.epub", &whole[..whole.len() / 2], "corrupt_archive");
-    refused("book.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n", "unsupported_format");
+    refused(
+        "book.pdf",
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n",
+        "unsupported_format",
+    );
 }
 
 #[test]
@@ -38,7 +52,11 @@ fn an_epub_under_another_name_is_read_as_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(book("the-lamplighters-map.epub")).unwrap();
     let output = import(folder.path(), "book.txt", &whole);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(String::from_utf8_lossy(&output.stdout).contains("[extension_mismatch]"));
 }
 
@@ -81,7 +99,9 @@ fn peak_of_children(parent: u32) -> u64 {
             let kib = high.and_then(|line| line.trim().split(' ').next()?.parse().ok());
             peak = peak.max(kib.unwrap_or(0));
         }
-        if fs::read_to_string(format!("/proc/{parent}/stat")).is_ok_and(|stat| stat.contains(") Z ")) {
+        if fs::read_to_string(format!("/proc/{parent}/stat"))
+            .is_ok_and(|stat| stat.contains(") Z "))
+        {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(5));

@@ -22,7 +22,11 @@ impl Home {
 
     fn litink(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output
     }
 
@@ -46,21 +50,38 @@ impl Home {
 
 fn events(output: &Output) -> Vec<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn probe(path: &Path) -> Value {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters"])
+        .args([
+            "-v",
+            "error",
+            "-of",
+            "json",
+            "-show_format",
+            "-show_streams",
+            "-show_chapters",
+        ])
         .arg(path)
         .output()
         .expect("ffprobe is installed (Debian package ffmpeg)");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn seconds(value: &Value) -> f64 {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value}"))
+    value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("{value}"))
 }
 
 #[test]
@@ -68,7 +89,12 @@ fn every_format_is_whole_tagged_and_marked_and_all_are_equally_long() {
     let home = Home::new();
     let events = home.make(
         "the-lamplighters-map.epub",
-        &["--formats", "m4b,mp3,flac,wav,vtt,srt", "--voice", "espeak:en-gb"],
+        &[
+            "--formats",
+            "m4b,mp3,flac,wav,vtt,srt",
+            "--voice",
+            "espeak:en-gb",
+        ],
     );
     let wav = probe(&home.file("The Lamplighter’s Map.wav"));
     let length = seconds(&wav["format"]["duration"]);
@@ -80,24 +106,46 @@ fn every_format_is_whole_tagged_and_marked_and_all_are_equally_long() {
         let tags = &found["format"]["tags"];
         let tag = |names: &[&str]| {
             let tags = tags.as_object().unwrap();
-            let found = tags.iter().find(|(key, _)| names.contains(&key.to_lowercase().as_str()));
+            let found = tags
+                .iter()
+                .find(|(key, _)| names.contains(&key.to_lowercase().as_str()));
             found.map(|(_, value)| value.as_str().unwrap_or_default().to_owned())
         };
-        assert_eq!(tag(&["title", "album"]).unwrap(), "The Lamplighter’s Map", "{format}");
-        assert!(tag(&["artist", "album_artist"]).is_some(), "{format} names its author: {tags}");
-        let pictures = found["streams"].as_array().unwrap().iter().filter(|s| s["codec_type"] == "video");
+        assert_eq!(
+            tag(&["title", "album"]).unwrap(),
+            "The Lamplighter’s Map",
+            "{format}"
+        );
+        assert!(
+            tag(&["artist", "album_artist"]).is_some(),
+            "{format} names its author: {tags}"
+        );
+        let pictures = found["streams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|s| s["codec_type"] == "video");
         assert_eq!(pictures.count(), 1, "{format} shows a cover");
         let chapters = found["chapters"].as_array().unwrap();
         assert_eq!(chapters.len(), 3, "{format}");
         let starts: Vec<f64> = chapters.iter().map(|c| seconds(&c["start_time"])).collect();
-        assert!(starts[0].abs() < 0.001 && starts.is_sorted(), "{format} {starts:?}");
+        assert!(
+            starts[0].abs() < 0.001 && starts.is_sorted(),
+            "{format} {starts:?}"
+        );
         let cues = fs::read_to_string(home.file("The Lamplighter’s Map.vtt")).unwrap();
         // Where a chapter begins there is silence: no sentence is being spoken.
         for start in &starts[1..] {
-            assert!(!spoken_at(&cues, *start), "{format}: a mark at {start} lies within a sentence");
+            assert!(
+                !spoken_at(&cues, *start),
+                "{format}: a mark at {start} lies within a sentence"
+            );
         }
     }
-    let exported = events.iter().filter(|event| event["event"] == "export").count();
+    let exported = events
+        .iter()
+        .filter(|event| event["event"] == "export")
+        .count();
     assert_eq!(exported, 6);
     assert_eq!(events.last().unwrap()["event"], "done");
     let srt = fs::read_to_string(home.file("The Lamplighter’s Map.srt")).unwrap();
@@ -106,12 +154,17 @@ fn every_format_is_whole_tagged_and_marked_and_all_are_equally_long() {
 
 fn spoken_at(vtt: &str, second: f64) -> bool {
     let parse = |clock: &str| {
-        clock.trim().split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
+        clock
+            .trim()
+            .split(':')
+            .fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
     };
-    vtt.lines().filter_map(|line| line.split_once(" --> ")).any(|(from, to)| {
-        let (from, to) = (parse(from), parse(to));
-        from + 0.03 < second && second < to - 0.03
-    })
+    vtt.lines()
+        .filter_map(|line| line.split_once(" --> "))
+        .any(|(from, to)| {
+            let (from, to) = (parse(from), parse(to));
+            from + 0.03 < second && second < to - 0.03
+        })
 }
 
 #[test]
@@ -126,25 +179,51 @@ fn the_same_command_again_makes_nothing() {
         exports.map(|event| event["content_hash"].clone()).collect()
     };
     assert_eq!(hashes(&first), hashes(&second));
-    assert!(second.iter().all(|event| event["event"] != "export" || event["written"] == false));
+    assert!(
+        second
+            .iter()
+            .all(|event| event["event"] != "export" || event["written"] == false)
+    );
     assert_eq!(second[0]["existing"], true);
     // Another format of the same book speaks nothing again.
     let third = home.make("the-lamplighters-map.txt", &["--formats", "flac"]);
-    assert!(third.iter().any(|event| event["event"] == "export" && event["format"] == "flac"));
+    assert!(
+        third
+            .iter()
+            .any(|event| event["event"] == "export" && event["format"] == "flac")
+    );
 }
 
 #[test]
 fn an_interrupt_stops_cleanly_and_the_same_command_goes_on() {
     let home = Home::new();
     let long = home.0.path().join("long.txt");
-    let paragraph = "It rained on the harbour all night, and nobody slept who had a boat. ".repeat(40);
-    let text: String = (1..=12).map(|n| format!("CHAPTER {n}\n\n{paragraph}\n\n")).collect();
+    let paragraph =
+        "It rained on the harbour all night, and nobody slept who had a boat. ".repeat(40);
+    let text: String = (1..=12)
+        .map(|n| format!("CHAPTER {n}\n\n{paragraph}\n\n"))
+        .collect();
     fs::write(&long, text).unwrap();
-    let arguments =
-        ["make", "long.txt", "--json", "--formats", "wav", "--out", "out"];
-    let child = home.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let arguments = [
+        "make",
+        "long.txt",
+        "--json",
+        "--formats",
+        "wav",
+        "--out",
+        "out",
+    ];
+    let child = home
+        .command(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(700));
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupted.success());
     let output = child.wait_with_output().unwrap();
     if output.status.code() == Some(130) {
@@ -155,31 +234,63 @@ fn an_interrupt_stops_cleanly_and_the_same_command_goes_on() {
     }
     let events = events(&home.litink(&arguments));
     assert_eq!(events.last().unwrap()["event"], "done");
-    let first = events.iter().find(|event| event["event"] == "progress").unwrap();
-    assert!(first["fraction"].as_f64().unwrap() > 0.0, "it goes on where it was");
+    let first = events
+        .iter()
+        .find(|event| event["event"] == "progress")
+        .unwrap();
+    assert!(
+        first["fraction"].as_f64().unwrap() > 0.0,
+        "it goes on where it was"
+    );
 }
 
 #[test]
 fn help_teaches_and_mistakes_are_told_apart_by_their_exit_codes() {
     let home = Home::new();
     let help = String::from_utf8(home.litink(&["--help"]).stdout).unwrap();
-    assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
+    assert!(
+        help.contains("Examples:") && help.contains("Exit codes:"),
+        "{help}"
+    );
     let code = |arguments: &[&str]| home.command(arguments).output().unwrap().status.code();
     assert_eq!(code(&["make"]), Some(2), "a misspelt command line");
     assert_eq!(code(&["make", "nothing.epub"]), Some(3), "no such book");
     let book = book("the-lamplighters-map.txt");
     let book = book.to_str().unwrap();
-    assert_eq!(code(&["make", book, "--formats", "ogg"]), Some(2), "no such format");
-    assert_eq!(code(&["make", book, "--voice", "nobody"]), Some(3), "no such voice");
-    assert_eq!(code(&["make", book, "--chapters", "99"]), Some(3), "no such chapter");
+    assert_eq!(
+        code(&["make", book, "--formats", "ogg"]),
+        Some(2),
+        "no such format"
+    );
+    assert_eq!(
+        code(&["make", book, "--voice", "nobody"]),
+        Some(3),
+        "no such voice"
+    );
+    assert_eq!(
+        code(&["make", book, "--chapters", "99"]),
+        Some(3),
+        "no such chapter"
+    );
     let mut unknown = home.command(&["books"]);
-    assert_eq!(unknown.env("LITINK_DATADIR", "x").output().unwrap().status.code(), Some(4));
+    assert_eq!(
+        unknown
+            .env("LITINK_DATADIR", "x")
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(4)
+    );
 }
 
 #[test]
 fn books_runs_voices_doctor_migrate_and_openapi_answer() {
     let home = Home::new();
-    home.make("the-lamplighters-map.txt", &["--formats", "vtt", "--chapters", "1"]);
+    home.make(
+        "the-lamplighters-map.txt",
+        &["--formats", "vtt", "--chapters", "1"],
+    );
     let text = |arguments: &[&str]| String::from_utf8(home.litink(arguments).stdout).unwrap();
     assert!(text(&["books"]).contains("Lamplighter"));
     let runs = text(&["runs", "--json"]);

@@ -46,7 +46,9 @@ fn calls(folder: &Path) -> Vec<String> {
 }
 
 async fn engine(folder: &Path) -> Engine {
-    litink_providers::open(&Settings::in_folder(folder.join("data"))).await.unwrap()
+    litink_providers::open(&Settings::in_folder(folder.join("data")))
+        .await
+        .unwrap()
 }
 
 async fn only_run(engine: &Engine) -> Option<RunId> {
@@ -58,9 +60,21 @@ async fn only_run(engine: &Engine) -> Option<RunId> {
 /// What the journal holds as paid and finished: the texts, by their names in the calls' log.
 async fn journalled(engine: &Engine) -> HashSet<String> {
     let query = Query::new(Table::Generations).states([GenerationState::Completed.as_str()]);
-    let done: Vec<Generation> = engine.repository().all(Actor::Service, query).await.unwrap();
-    let ids: Vec<_> = done.iter().filter_map(|row| row.step_id).map(|id| id.0).collect();
-    let rows = engine.repository().get(Actor::Service, Table::Steps, &ids).await.unwrap();
+    let done: Vec<Generation> = engine
+        .repository()
+        .all(Actor::Service, query)
+        .await
+        .unwrap();
+    let ids: Vec<_> = done
+        .iter()
+        .filter_map(|row| row.step_id)
+        .map(|id| id.0)
+        .collect();
+    let rows = engine
+        .repository()
+        .get(Actor::Service, Table::Steps, &ids)
+        .await
+        .unwrap();
     rows.into_iter()
         .flatten()
         .map(|row| row.entity::<Step>().unwrap())
@@ -70,7 +84,10 @@ async fn journalled(engine: &Engine) -> HashSet<String> {
 
 async fn hashes(engine: &Engine, run: RunId) -> HashMap<String, String> {
     let exports = engine.exports(ACTOR, run).await.unwrap();
-    exports.into_iter().map(|export| (export.format, export.content_hash)).collect()
+    exports
+        .into_iter()
+        .map(|export| (export.format, export.content_hash))
+        .collect()
 }
 
 /// An undisturbed run, to compare with.
@@ -101,7 +118,11 @@ async fn a_hundred_kills_lose_nothing_and_pay_nothing_twice() {
         loop {
             let mut child = worker(folder.path(), 30).spawn().unwrap();
             tokio::time::sleep(Duration::from_millis(random.random_range(20..900))).await;
-            if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+            if child
+                .try_wait()
+                .unwrap()
+                .is_some_and(|status| status.success())
+            {
                 break;
             }
             kill(child);
@@ -116,18 +137,31 @@ async fn a_hundred_kills_lose_nothing_and_pay_nothing_twice() {
         let made = calls(folder.path());
         for (at, paid) in &paid_before {
             for call in &made[*at..] {
-                assert!(!paid.contains(call), "a call that was journalled is made again");
+                assert!(
+                    !paid.contains(call),
+                    "a call that was journalled is made again"
+                );
             }
         }
         let engine = engine(folder.path()).await;
         let run = only_run(&engine).await.unwrap();
-        assert_eq!(hashes(&engine, run).await, expected, "as if nothing had happened");
+        assert_eq!(
+            hashes(&engine, run).await,
+            expected,
+            "as if nothing had happened"
+        );
         // Only what was in flight at a kill may be repeated: at most four calls each.
-        assert!(made.len() <= once + paid_before.len() * 4, "{} calls", made.len());
+        assert!(
+            made.len() <= once + paid_before.len() * 4,
+            "{} calls",
+            made.len()
+        );
         repeats += made.len() - once;
         runs += 1;
     }
-    println!("{kills} kills in {runs} runs of {once} calls: {repeats} calls in flight were repeated");
+    println!(
+        "{kills} kills in {runs} runs of {once} calls: {repeats} calls in flight were repeated"
+    );
 }
 
 /// The real program: `serve` without a worker, `work` beside it, both killed again and again. The
@@ -140,15 +174,25 @@ async fn serve_and_work_survive_being_killed() {
     let bin = folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let real = which("espeak-ng");
-    let script = format!("#!/bin/sh\nsleep 0.05\necho call >> {0}/calls.log\nexec {real} \"$@\"\n", folder.path().display());
+    let script = format!(
+        "#!/bin/sh\nsleep 0.05\necho call >> {0}/calls.log\nexec {real} \"$@\"\n",
+        folder.path().display()
+    );
     fs::write(bin.join("espeak-ng"), script).unwrap();
     fs::set_permissions(bin.join("espeak-ng"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let data = folder.path().join("data");
     let start = |arguments: &[&str]| {
         let mut command = litink(&data);
-        command.args(arguments).env("PATH", &path).env("LITINK_LEASE_S", "0.5");
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command
+            .args(arguments)
+            .env("PATH", &path)
+            .env("LITINK_LEASE_S", "0.5");
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     };
     let port = free_port();
     let bind = format!("127.0.0.1:{port}");
@@ -156,7 +200,10 @@ async fn serve_and_work_survive_being_killed() {
     let mut server = start(&serve);
     let client = litink_tests::http::Client::new(&bind);
     ready(&client).await;
-    let uploaded = client.upload("/api/v1/books", &book("the-lamplighters-map.txt")).unwrap().json();
+    let uploaded = client
+        .upload("/api/v1/books", &book("the-lamplighters-map.txt"))
+        .unwrap()
+        .json();
     let spec = serde_json::json!({
         "book_id": uploaded["id"], "recipe": "audiobook", "options": { "formats": ["wav", "vtt"] },
     });
@@ -183,7 +230,9 @@ async fn serve_and_work_survive_being_killed() {
             }
         }
     };
-    let state = tokio::time::timeout(Duration::from_secs(120), state).await.expect("it ends");
+    let state = tokio::time::timeout(Duration::from_secs(120), state)
+        .await
+        .expect("it ends");
     kill(worker);
     kill(server);
     assert_eq!(state.as_deref(), Some("completed"));
@@ -195,15 +244,26 @@ async fn serve_and_work_survive_being_killed() {
         .arg(book("the-lamplighters-map.txt"))
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     let calm_engine = engine(calm.path()).await;
-    assert_eq!(only_run(&calm_engine).await, Some(run), "the same book and options, the same run");
+    assert_eq!(
+        only_run(&calm_engine).await,
+        Some(run),
+        "the same book and options, the same run"
+    );
     assert_eq!(disturbed, hashes(&calm_engine, run).await);
 }
 
 async fn ready(client: &litink_tests::http::Client) {
     for _ in 0..200 {
-        if client.get("/health/ready").is_ok_and(|answer| answer.status == 200) {
+        if client
+            .get("/health/ready")
+            .is_ok_and(|answer| answer.status == 200)
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -212,13 +272,22 @@ async fn ready(client: &litink_tests::http::Client) {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn which(program: &str) -> String {
     let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|p| p.is_file());
-    found.unwrap_or_else(|| panic!("{program} is not installed")).display().to_string()
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|p| p.is_file());
+    found
+        .unwrap_or_else(|| panic!("{program} is not installed"))
+        .display()
+        .to_string()
 }
 
 /// Steps that wait for others never begin before them, whatever was killed: the plan's order holds
@@ -233,7 +302,12 @@ async fn after_a_run_every_step_is_completed_once() {
     let steps: Vec<Step> = engine.repository().all(ACTOR, query).await.unwrap();
     assert!(steps.len() > 10);
     for step in &steps {
-        assert_eq!(step.state, litink_core::domain::StepState::Completed, "{}", step.key);
+        assert_eq!(
+            step.state,
+            litink_core::domain::StepState::Completed,
+            "{}",
+            step.key
+        );
         assert_eq!((step.waiting_on, step.attempt), (0, 1), "{}", step.key);
     }
 }

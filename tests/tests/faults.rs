@@ -30,15 +30,26 @@ impl Bench {
         options.call_timeout = Duration::from_millis(300);
         options.max_attempts = 2;
         options.backoff = Duration::from_millis(10);
-        let engine = Engine::builder().provider(Arc::new(provider)).options(options).build();
+        let engine = Engine::builder()
+            .provider(Arc::new(provider))
+            .options(options)
+            .build();
         let stop = CancellationToken::new();
         let worker = engine.worker(WorkerOptions::default());
         let worker = tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));
-        Self { engine, stop, worker }
+        Self {
+            engine,
+            stop,
+            worker,
+        }
     }
 
     async fn start(&self) -> RunId {
-        let book = self.engine.import_file(ACTOR, &book("the-lamplighters-map.epub")).await.unwrap();
+        let book = self
+            .engine
+            .import_file(ACTOR, &book("the-lamplighters-map.epub"))
+            .await
+            .unwrap();
         let options = json!({ "provider": "tone", "formats": ["wav", "vtt"], "chapters": "1" });
         let spec = RunSpec::audiobook(book.book.id()).options(options);
         self.engine.start(ACTOR, &spec, None).await.unwrap().id()
@@ -53,7 +64,11 @@ impl Bench {
     async fn settles(&self) {
         let running = || async {
             let stats = self.engine.queue().stats().await.unwrap();
-            stats.iter().any(|kind| kind.jobs.get(&JobState::Running).is_some_and(|jobs| *jobs > 0))
+            stats.iter().any(|kind| {
+                kind.jobs
+                    .get(&JobState::Running)
+                    .is_some_and(|jobs| *jobs > 0)
+            })
         };
         while running().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -123,8 +138,14 @@ async fn a_provider_that_fails_once_is_asked_again() {
         let bench = Bench::new(provider.clone());
         let run = bench.start().await;
         let waited = tokio::time::timeout(Duration::from_secs(60), bench.engine.wait(ACTOR, run));
-        assert_eq!(waited.await.expect("it ends").unwrap().state, RunState::Completed);
-        assert!(provider.calls().values().all(|calls| *calls == 2), "{fault:?}");
+        assert_eq!(
+            waited.await.expect("it ends").unwrap().state,
+            RunState::Completed
+        );
+        assert!(
+            provider.calls().values().all(|calls| *calls == 2),
+            "{fault:?}"
+        );
         bench.end().await;
     }
 }
@@ -136,17 +157,29 @@ async fn a_provider_that_lies_about_its_marks_is_not_believed() {
     bench.engine.wait(ACTOR, run).await.unwrap();
     let exports = bench.engine.exports(ACTOR, run).await.unwrap();
     let length = exports[0].duration_ms.unwrap();
-    let vtt = bench.engine.open_export(ACTOR, exports[1].id(), None).await.unwrap();
-    let chunks: Vec<_> = futures::TryStreamExt::try_collect(vtt.object.body).await.unwrap();
+    let vtt = bench
+        .engine
+        .open_export(ACTOR, exports[1].id(), None)
+        .await
+        .unwrap();
+    let chunks: Vec<_> = futures::TryStreamExt::try_collect(vtt.object.body)
+        .await
+        .unwrap();
     let text = String::from_utf8(chunks.concat()).unwrap();
-    let last = text.lines().filter_map(|line| line.split(" --> ").nth(1)).next_back().unwrap();
+    let last = text
+        .lines()
+        .filter_map(|line| line.split(" --> ").nth(1))
+        .next_back()
+        .unwrap();
     assert!(milliseconds(last) <= length, "{last} in {length} ms");
     bench.end().await;
 }
 
 fn milliseconds(clock: &str) -> u64 {
     let (clock, ms) = clock.trim().rsplit_once('.').unwrap();
-    let seconds = clock.split(':').fold(0, |sum, part| sum * 60 + part.parse::<u64>().unwrap());
+    let seconds = clock
+        .split(':')
+        .fold(0, |sum, part| sum * 60 + part.parse::<u64>().unwrap());
     seconds * 1000 + ms.parse::<u64>().unwrap()
 }
 
@@ -187,7 +220,11 @@ fn a_damaged_database_is_said_to_be_one_and_not_touched() {
     fs::write(data.join("litink.db"), &rubbish).unwrap();
     let output = make(&data, folder.path());
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert!(said(&output).contains("[database_corrupt]"), "{}", said(&output));
+    assert!(
+        said(&output).contains("[database_corrupt]"),
+        "{}",
+        said(&output)
+    );
     assert_eq!(fs::read_to_string(data.join("litink.db")).unwrap(), rubbish);
 }
 
@@ -213,7 +250,11 @@ fn a_full_disk_is_said_to_be_full_and_the_run_goes_on_when_there_is_room() {
         .status()
         .unwrap();
     let second = make(&data, folder.path());
-    let unmounted = std::process::Command::new("umount").arg("-l").arg(&small).status().unwrap();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&small)
+        .status()
+        .unwrap();
     assert_eq!(first.status.code(), Some(4), "{}", said(&first));
     assert!(said(&first).contains("full"), "{}", said(&first));
     assert!(resize.success() && unmounted.success());
@@ -241,9 +282,16 @@ fn a_read_only_folder_is_said_to_be_one() {
     }
     let output = make(&locked.join("data"), folder.path());
     let out = make(&folder.path().join("data"), &locked);
-    let _ = std::process::Command::new("umount").arg("-l").arg(&locked).status();
+    let _ = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&locked)
+        .status();
     for output in [output, out] {
         assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-        assert!(said(&output).contains("[permission_denied]"), "{}", said(&output));
+        assert!(
+            said(&output).contains("[permission_denied]"),
+            "{}",
+            said(&output)
+        );
     }
 }

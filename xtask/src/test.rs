@@ -181,9 +181,14 @@ fn parity() -> Result {
     pytest.args(["-m", "pytest", "-q", "-s", "tests/test_cases.py"]);
     pytest.current_dir(root().join("bindings/python"));
     let mut node = command("node");
-    node.arg("test/cases.mjs").current_dir(root().join("bindings/node"));
-    let runners =
-        [("rust", cases("rust")), ("http", cases("http")), ("python", pytest), ("node", node)];
+    node.arg("test/cases.mjs")
+        .current_dir(root().join("bindings/node"));
+    let runners = [
+        ("rust", cases("rust")),
+        ("http", cases("http")),
+        ("python", pytest),
+        ("node", node),
+    ];
     let mut compare = cases("compare");
     for (name, mut runner) in runners {
         let printed = read(runner.env("LITINK_CASES_PRINT", "1"))?;
@@ -196,6 +201,15 @@ fn parity() -> Result {
 
 fn cases(runner: &str) -> Command {
     let mut cases = cargo();
-    cases.args(["run", "--quiet", "--package", "litink-tests", "--bin", "cases", "--", runner]);
+    cases.args([
+        "run",
+        "--quiet",
+        "--package",
+        "litink-tests",
+        "--bin",
+        "cases",
+        "--",
+        runner,
+    ]);
     cases
 }

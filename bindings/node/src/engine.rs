@@ -63,11 +63,19 @@ struct Source {
 
 impl Source {
     fn settings(self) -> Result<Settings> {
-        let Some(given) = self.settings else { return Settings::load(self.config.as_deref()) };
-        let variables = given.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            (format!("LITINK_{}", key.to_uppercase()), value)
-        });
+        let Some(given) = self.settings else {
+            return Settings::load(self.config.as_deref());
+        };
+        let variables =
+            given
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| {
+                    let value = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
+                    (format!("LITINK_{}", key.to_uppercase()), value)
+                });
         // By way of the variables, so that they are checked as everybody else's.
         Settings::parse("", variables)
     }
@@ -86,10 +94,18 @@ pub(crate) async fn open_engine(source: String) -> napi::Result<NativeEngine> {
             let worker = engine.worker(litink_providers::worker_options(&settings));
             tokio::spawn(worker.run(stop.clone(), abandon.clone()))
         });
-        Ok(Open { engine, worker, stop, abandon, closed: CancellationToken::new() })
+        Ok(Open {
+            engine,
+            worker,
+            stop,
+            abandon,
+            closed: CancellationToken::new(),
+        })
     };
     match open.await {
-        Ok(open) => Ok(NativeEngine { open: Mutex::new(Some(open)) }),
+        Ok(open) => Ok(NativeEngine {
+            open: Mutex::new(Some(open)),
+        }),
         Err(error) => Err(to_js(&error)),
     }
 }
@@ -97,7 +113,10 @@ pub(crate) async fn open_engine(source: String) -> napi::Result<NativeEngine> {
 /// The names of all kinds of errors, for the facade's table.
 #[napi]
 pub(crate) fn error_kinds() -> Vec<String> {
-    ErrorKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()
+    ErrorKind::ALL
+        .iter()
+        .map(|kind| kind.as_str().to_owned())
+        .collect()
 }
 
 impl NativeEngine {
@@ -123,7 +142,9 @@ impl NativeEngine {
             Ok(engine) => work(engine).await,
             Err(error) => Err(error),
         };
-        result.and_then(|value| to_json(&value)).map_err(|error| to_js(&error))
+        result
+            .and_then(|value| to_json(&value))
+            .map_err(|error| to_js(&error))
     }
 }
 
@@ -144,7 +165,11 @@ impl NativeEngine {
         let bytes = Bytes::copy_from_slice(&bytes);
         self.call(async move |engine: Engine| {
             let body = futures::stream::once(async { Ok(bytes) }).boxed();
-            Ok(imported(&engine.import(ACTOR, body, ImportOptions::named(name)).await?))
+            Ok(imported(
+                &engine
+                    .import(ACTOR, body, ImportOptions::named(name))
+                    .await?,
+            ))
         })
         .await
     }
@@ -162,7 +187,8 @@ impl NativeEngine {
     /// A book.
     #[napi]
     pub async fn book(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.book(ACTOR, id.parse()?).await).await
+        self.call(async move |engine: Engine| engine.book(ACTOR, id.parse()?).await)
+            .await
     }
 
     /// A list of chapters.
@@ -175,7 +201,8 @@ impl NativeEngine {
     /// Null.
     #[napi]
     pub async fn delete_book(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.delete_book(ACTOR, id.parse()?).await).await
+        self.call(async move |engine: Engine| engine.delete_book(ACTOR, id.parse()?).await)
+            .await
     }
 
     /// A plan.
@@ -191,7 +218,9 @@ impl NativeEngine {
     #[napi]
     pub async fn start(&self, spec: String, key: Option<String>) -> napi::Result<String> {
         self.call(async move |engine: Engine| {
-            engine.start(ACTOR, &from_json::<RunSpec>(&spec)?, key.as_deref()).await
+            engine
+                .start(ACTOR, &from_json::<RunSpec>(&spec)?, key.as_deref())
+                .await
         })
         .await
     }
@@ -199,7 +228,8 @@ impl NativeEngine {
     /// A run.
     #[napi]
     pub async fn run(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.run(ACTOR, id.parse()?).await).await
+        self.call(async move |engine: Engine| engine.run(ACTOR, id.parse()?).await)
+            .await
     }
 
     /// `{items, next}`.
@@ -221,25 +251,29 @@ impl NativeEngine {
     /// A run.
     #[napi]
     pub async fn cancel(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.cancel(ACTOR, id.parse()?).await).await
+        self.call(async move |engine: Engine| engine.cancel(ACTOR, id.parse()?).await)
+            .await
     }
 
     /// A run.
     #[napi]
     pub async fn resume(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.resume(ACTOR, id.parse()?).await).await
+        self.call(async move |engine: Engine| engine.resume(ACTOR, id.parse()?).await)
+            .await
     }
 
     /// A run, once it is completed; rejects with the error of one that failed or was stopped.
     #[napi]
     pub async fn wait(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.wait(ACTOR, id.parse()?).await).await
+        self.call(async move |engine: Engine| engine.wait(ACTOR, id.parse()?).await)
+            .await
     }
 
     /// A progress.
     #[napi]
     pub async fn progress(&self, run: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.progress(ACTOR, run.parse()?).await).await
+        self.call(async move |engine: Engine| engine.progress(ACTOR, run.parse()?).await)
+            .await
     }
 
     /// The progress of a run from a revision on, until it is final.
@@ -259,7 +293,8 @@ impl NativeEngine {
     /// A list of exports.
     #[napi]
     pub async fn exports(&self, run: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.exports(ACTOR, run.parse()?).await).await
+        self.call(async move |engine: Engine| engine.exports(ACTOR, run.parse()?).await)
+            .await
     }
 
     /// The bytes of an export.
@@ -276,7 +311,9 @@ impl NativeEngine {
     #[napi]
     pub async fn providers(&self) -> napi::Result<String> {
         self.call(async move |engine: Engine| {
-            let describe = |provider: &std::sync::Arc<dyn litink_core::provider::GenerationProvider>| {
+            let describe = |provider: &std::sync::Arc<
+                dyn litink_core::provider::GenerationProvider,
+            >| {
                 json!({ "name": provider.name(), "capabilities": *provider.capabilities(None) })
             };
             Ok(engine.providers().iter().map(describe).collect::<Vec<_>>())
@@ -303,10 +340,16 @@ impl NativeEngine {
     /// the rest. Closing it again does nothing.
     #[napi]
     pub async fn close(&self, grace_ms: u32) -> napi::Result<()> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(mut open) = open else { return Ok(()) };
         open.stop.cancel();
-        let Some(mut worker) = open.worker.take() else { return Ok(()) };
+        let Some(mut worker) = open.worker.take() else {
+            return Ok(());
+        };
         let grace = Duration::from_millis(grace_ms.into());
         let ended = match tokio::time::timeout(grace, &mut worker).await {
             Ok(ended) => ended,

@@ -56,7 +56,9 @@ impl From<Thrown> for Error {
         if let Some(code) = thrown.code {
             error = error.with_code(code);
         }
-        let after = thrown.retry_after.and_then(|after| Duration::try_from_secs_f64(after).ok());
+        let after = thrown
+            .retry_after
+            .and_then(|after| Duration::try_from_secs_f64(after).ok());
         let retry = match (after, thrown.retry.as_deref()) {
             (Some(after), _) => Some(Retry::After(after)),
             (None, Some("never")) => Some(Retry::Never),

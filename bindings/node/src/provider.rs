@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use litink_core::{
     Charge, Error, ErrorKind, Result, Retry,
     provider::{
-        CallContext, Generated, GenerationProvider, Media, Operation, Output,
-        ProviderCapabilities, Reply, Request, SpeechMark, Usage,
+        CallContext, Generated, GenerationProvider, Media, Operation, Output, ProviderCapabilities,
+        Reply, Request, SpeechMark, Usage,
     },
 };
 use napi::{
@@ -54,7 +54,11 @@ pub struct Answer {
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({} bytes)", self.media.as_ref().map_or(0, |media| media.len()))
+        write!(
+            f,
+            "Answer({} bytes)",
+            self.media.as_ref().map_or(0, |media| media.len())
+        )
     }
 }
 
@@ -98,7 +102,11 @@ impl JsProvider {
         call: &Function<'_, Ask, Promise<Answer>>,
     ) -> napi::Result<Self> {
         let call = call.build_threadsafe_function().weak::<true>().build()?;
-        Ok(Self { name, capabilities: Arc::new(capabilities), call: Arc::new(call) })
+        Ok(Self {
+            name,
+            capabilities: Arc::new(capabilities),
+            call: Arc::new(call),
+        })
     }
 
     async fn ask(&self, method: &str, input: String, context: &CallContext) -> Result<Replied> {
@@ -110,8 +118,15 @@ impl JsProvider {
             generation: context.generation.to_string(),
             attempt: context.attempt,
         };
-        let abort = Ask { id, method: "abort".to_owned(), ..Ask::default() };
-        let mut guard = AbortOnDrop { call: Some(self.call.clone()), ask: abort };
+        let abort = Ask {
+            id,
+            method: "abort".to_owned(),
+            ..Ask::default()
+        };
+        let mut guard = AbortOnDrop {
+            call: Some(self.call.clone()),
+            ask: abort,
+        };
         // Not `call_async`, with which an exception on the way ends the process.
         let answer = async { self.call.call_async_catch(ask).await?.await };
         let answer = answer.await.map_err(|error| self.unreachable(&error));
@@ -126,19 +141,25 @@ impl JsProvider {
 
     fn read(&self, answer: Answer) -> Result<Replied> {
         let told: Told = serde_json::from_str(&answer.told).map_err(|error| {
-            Error::new(ErrorKind::Provider, format!("the provider's reply does not fit: {error}"))
-                .with_code("bad_reply")
-                .with_charge(Charge::Maybe)
+            Error::new(
+                ErrorKind::Provider,
+                format!("the provider's reply does not fit: {error}"),
+            )
+            .with_code("bad_reply")
+            .with_charge(Charge::Maybe)
         })?;
         told.replied(answer.media)
     }
 
     /// The facade's function never rejects, so this is the thread that is gone.
     fn unreachable(&self, error: &napi::Error) -> Error {
-        Error::new(ErrorKind::Unavailable, "the JavaScript thread of this provider is gone")
-            .with_code("provider_gone")
-            .with_retry(Retry::Backoff)
-            .with_context("status", error.status)
+        Error::new(
+            ErrorKind::Unavailable,
+            "the JavaScript thread of this provider is gone",
+        )
+        .with_code("provider_gone")
+        .with_retry(Retry::Backoff)
+        .with_context("status", error.status)
     }
 }
 
@@ -153,15 +174,21 @@ impl GenerationProvider for JsProvider {
     }
 
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply> {
-        self.ask("generate", to_json(request)?, context).await?.reply()
+        self.ask("generate", to_json(request)?, context)
+            .await?
+            .reply()
     }
 
     async fn poll(&self, operation: &Operation, context: &CallContext) -> Result<Reply> {
-        self.ask("poll", to_json(operation)?, context).await?.reply()
+        self.ask("poll", to_json(operation)?, context)
+            .await?
+            .reply()
     }
 
     async fn cancel(&self, operation: &Operation, context: &CallContext) -> Result<()> {
-        self.ask("cancel", to_json(operation)?, context).await.map(drop)
+        self.ask("cancel", to_json(operation)?, context)
+            .await
+            .map(drop)
     }
 }
 
@@ -175,8 +202,10 @@ impl Replied {
     fn reply(self) -> Result<Reply> {
         match self {
             Self::Reply(reply) => Ok(reply),
-            Self::Stopped => Err(Error::new(ErrorKind::Provider, "the provider gave no reply")
-                .with_code("bad_reply")),
+            Self::Stopped => Err(
+                Error::new(ErrorKind::Provider, "the provider gave no reply")
+                    .with_code("bad_reply"),
+            ),
         }
     }
 }
@@ -233,11 +262,14 @@ enum What {
 impl Told {
     fn replied(self, media: Option<Buffer>) -> Result<Replied> {
         let media = |media_type: String| {
-            let bytes = media.map(Vec::from).filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
-                Error::new(ErrorKind::Provider, "the provider's reply holds no bytes")
-                    .with_code("bad_reply")
-                    .with_charge(Charge::Maybe)
-            })?;
+            let bytes = media
+                .map(Vec::from)
+                .filter(|bytes| !bytes.is_empty())
+                .ok_or_else(|| {
+                    Error::new(ErrorKind::Provider, "the provider's reply holds no bytes")
+                        .with_code("bad_reply")
+                        .with_charge(Charge::Maybe)
+                })?;
             Ok::<_, Error>(Media::bytes(media_type, bytes))
         };
         let output = match self.what {
@@ -245,14 +277,21 @@ impl Told {
             What::Stopped => return Ok(Replied::Stopped),
             What::Pending(operation) => return Ok(Replied::Reply(Reply::Pending(operation))),
             What::Text { text } => Output::Text { text },
-            What::Speech { media_type, marks } => {
-                Output::Speech { audio: media(media_type)?, marks }
-            }
-            What::Image { media_type } => Output::Image { image: media(media_type)? },
-            What::Video { media_type } => Output::Video { video: media(media_type)? },
+            What::Speech { media_type, marks } => Output::Speech {
+                audio: media(media_type)?,
+                marks,
+            },
+            What::Image { media_type } => Output::Image {
+                image: media(media_type)?,
+            },
+            What::Video { media_type } => Output::Video {
+                video: media(media_type)?,
+            },
             What::Transcription { text, marks } => Output::Transcription { text, marks },
             What::Embedding { vectors } => Output::Embedding { vectors },
-            What::Sound { media_type } => Output::Sound { audio: media(media_type)? },
+            What::Sound { media_type } => Output::Sound {
+                audio: media(media_type)?,
+            },
         };
         let mut generated = Generated::new(output);
         generated.model = self.model;

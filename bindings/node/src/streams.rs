@@ -23,7 +23,10 @@ impl NativeWatch {
         progress: BoxStream<'static, Result<Progress>>,
         closed: CancellationToken,
     ) -> Self {
-        Self { progress: Mutex::new(progress), closed }
+        Self {
+            progress: Mutex::new(progress),
+            closed,
+        }
     }
 }
 
@@ -65,7 +68,10 @@ pub struct NativeReader {
 
 impl NativeReader {
     pub(crate) fn new(export: &Export, body: ByteStream) -> Result<Self> {
-        Ok(Self { export: to_json(export)?, body: Mutex::new(body) })
+        Ok(Self {
+            export: to_json(export)?,
+            body: Mutex::new(body),
+        })
     }
 }
 

@@ -43,7 +43,12 @@ impl Books {
                 if self.json {
                     print_json(&book)?;
                 } else {
-                    println!("{}  {} ({} chapters)", book.id(), book.title, book.chapter_count);
+                    println!(
+                        "{}  {} ({} chapters)",
+                        book.id(),
+                        book.title,
+                        book.chapter_count
+                    );
                 }
             }
             match page.next {
@@ -62,10 +67,15 @@ impl Books {
         }
         println!("{} by {}", book.title, book.authors.join(", "));
         for chapter in chapters {
-            let title = chapter.display_title().unwrap_or_else(|| "(untitled)".into());
+            let title = chapter
+                .display_title()
+                .unwrap_or_else(|| "(untitled)".into());
             let kind = serde_json::to_value(chapter.kind).unwrap_or_default();
             let kind = kind.as_str().unwrap_or_default();
-            println!("  {:>3}  {title}  ({kind}, {} characters)", chapter.position, chapter.char_count);
+            println!(
+                "  {:>3}  {title}  ({kind}, {} characters)",
+                chapter.position, chapter.char_count
+            );
         }
         Ok(())
     }

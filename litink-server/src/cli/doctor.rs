@@ -34,8 +34,16 @@ struct Check {
 impl Check {
     fn of(name: &'static str, outcome: Result<String>) -> Self {
         match outcome {
-            Ok(detail) => Self { name, ok: true, detail },
-            Err(error) => Self { name, ok: false, detail: format!("{error} [{}]", error.code()) },
+            Ok(detail) => Self {
+                name,
+                ok: true,
+                detail,
+            },
+            Err(error) => Self {
+                name,
+                ok: false,
+                detail: format!("{error} [{}]", error.code()),
+            },
         }
     }
 }
@@ -59,18 +67,33 @@ impl Doctor {
             if self.json {
                 print_json(check)?;
             } else {
-                println!("{} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.name, check.detail);
+                println!(
+                    "{} {}: {}",
+                    if check.ok { "ok  " } else { "FAIL" },
+                    check.name,
+                    check.detail
+                );
             }
         }
         let well = checks.iter().all(|check| check.ok);
         let failed = exit::code(ErrorKind::Configuration);
-        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(failed) })
+        Ok(if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(failed)
+        })
     }
 }
 
 async fn database(engine: &Engine) -> Result<String> {
-    engine.repository().list(Actor::Service, &Query::new(Table::Books).limit(1)).await?;
-    Ok(format!("reachable, schema version {}", litink_providers::schema_version()))
+    engine
+        .repository()
+        .list(Actor::Service, &Query::new(Table::Books).limit(1))
+        .await?;
+    Ok(format!(
+        "reachable, schema version {}",
+        litink_providers::schema_version()
+    ))
 }
 
 /// Writes, reads back and removes an object.
@@ -78,13 +101,22 @@ async fn storage(engine: &Engine) -> Result<String> {
     let group = uuid::Uuid::new_v4();
     let key = StorageKey::new(LOCAL_USER, Area::Exports, group, "doctor.txt");
     let wrote = Bytes::from_static(b"litink doctor");
-    engine.storage().put_bytes(Actor::Service, &key, wrote.clone(), "text/plain").await?;
-    let read = engine.storage().get_bytes(Actor::Service, &key, 1024).await?;
+    engine
+        .storage()
+        .put_bytes(Actor::Service, &key, wrote.clone(), "text/plain")
+        .await?;
+    let read = engine
+        .storage()
+        .get_bytes(Actor::Service, &key, 1024)
+        .await?;
     engine.storage().delete(Actor::Service, &key).await?;
     if read == wrote {
         Ok("written, read and removed an object".into())
     } else {
-        Err(Error::new(ErrorKind::Corrupt, "an object came back changed"))
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            "an object came back changed",
+        ))
     }
 }
 
@@ -105,5 +137,8 @@ fn speech() -> Result<String> {
         return Err(Error::new(ErrorKind::Configuration, message).with_code("missing_program"));
     }
     let paths = programs.iter().filter_map(|program| program.path.as_ref());
-    Ok(paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
+    Ok(paths
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", "))
 }

@@ -29,8 +29,17 @@ impl Import {
                 print_json(&book)?;
                 continue;
             }
-            let note = if imported.existing { " (was there already)" } else { "" };
-            println!("{}  {}: {} chapters{note}", book.id(), book.title, book.chapter_count);
+            let note = if imported.existing {
+                " (was there already)"
+            } else {
+                ""
+            };
+            println!(
+                "{}  {}: {} chapters{note}",
+                book.id(),
+                book.title,
+                book.chapter_count
+            );
             for warning in &book.warnings {
                 println!("  note: {} [{}]", warning.message, warning.code);
             }

@@ -81,7 +81,11 @@ impl Make {
         report.imported(&imported, &chapters)?;
         let run = self.start(&engine, &imported.book).await?;
         report.started(&run)?;
-        if run.state != RunState::Completed && !self.work(&engine, settings, &run, &interrupt, &mut report).await? {
+        if run.state != RunState::Completed
+            && !self
+                .work(&engine, settings, &run, &interrupt, &mut report)
+                .await?
+        {
             report.interrupted()?;
             return Ok(ExitCode::from(exit::INTERRUPTED));
         }
@@ -106,12 +110,18 @@ impl Make {
             ("chapters", json!(self.chapters)),
             ("speed", json!(self.speed)),
         ];
-        options.extend(given.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        options.extend(
+            given
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
         Value::Object(options)
     }
 
     async fn start(&self, engine: &Engine, book: &Book) -> Result<Run> {
-        let spec = RunSpec::audiobook(book.id()).recipe(&self.recipe).options(self.options());
+        let spec = RunSpec::audiobook(book.id())
+            .recipe(&self.recipe)
+            .options(self.options());
         let run = engine.start(ACTOR, &spec, None).await?;
         match run.state {
             RunState::Completed => Ok(run),
@@ -131,7 +141,9 @@ impl Make {
     ) -> Result<bool> {
         let mut options = litink_providers::worker_options(settings);
         options.grace = GRACE;
-        let worker = engine.worker(options).run(interrupt.stop.child_token(), interrupt.abandon.clone());
+        let worker = engine
+            .worker(options)
+            .run(interrupt.stop.child_token(), interrupt.abandon.clone());
         let worker = tokio::spawn(worker);
         let mut watch = std::pin::pin!(engine.watch(ACTOR, run.id(), 0));
         loop {

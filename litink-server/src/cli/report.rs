@@ -58,7 +58,9 @@ impl Report {
     pub(super) fn imported(&mut self, imported: &Imported, chapters: &[Chapter]) -> Result<()> {
         let book = &imported.book;
         for chapter in chapters {
-            let title = chapter.display_title().unwrap_or_else(|| "(untitled)".into());
+            let title = chapter
+                .display_title()
+                .unwrap_or_else(|| "(untitled)".into());
             self.titles.insert(chapter.id(), title);
         }
         let by = match book.authors.as_slice() {
@@ -72,7 +74,12 @@ impl Report {
                 "chapters": book.chapter_count, "characters": book.char_count,
                 "existing": imported.existing, "warnings": book.warnings,
             }),
-            || format!("{}{by}: {} chapters, {} characters", book.title, book.chapter_count, book.char_count),
+            || {
+                format!(
+                    "{}{by}: {} chapters, {} characters",
+                    book.title, book.chapter_count, book.char_count
+                )
+            },
         )?;
         for warning in &book.warnings {
             self.line(|| format!("  note: {} [{}]", warning.message, warning.code));
@@ -106,7 +113,11 @@ impl Report {
         }
         match &self.output {
             Output::Bar(bar) => {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "0 to 1000"
+                )]
                 bar.set_position((progress.fraction * BAR_LENGTH as f64) as u64);
                 bar.set_message(self.summary(progress, first));
                 if progress.state.is_final() {
@@ -114,7 +125,9 @@ impl Report {
                 }
             }
             Output::Lines => {
-                let due = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
+                let due = self
+                    .last_line
+                    .is_none_or(|last| last.elapsed() >= LINE_EVERY);
                 if due && progress.state == RunState::Running {
                     self.last_line = Some(Instant::now());
                     eprintln!("{}", self.summary(progress, first));
@@ -133,8 +146,11 @@ impl Report {
             clock(progress.audio_ms)
         );
         let total = progress.chapters.len();
-        if let Some((i, chapter)) =
-            progress.chapters.iter().enumerate().find(|(_, chapter)| chapter.fraction < 1.0)
+        if let Some((i, chapter)) = progress
+            .chapters
+            .iter()
+            .enumerate()
+            .find(|(_, chapter)| chapter.fraction < 1.0)
         {
             let title = self.title(chapter.chapter_id);
             let percent = chapter.fraction * 100.0;
@@ -144,14 +160,20 @@ impl Report {
         }
         let made = progress.fraction - first;
         if made > 0.01 {
-            let left = self.began.elapsed().mul_f64((1.0 - progress.fraction) / made);
+            let left = self
+                .began
+                .elapsed()
+                .mul_f64((1.0 - progress.fraction) / made);
             text += &format!(", {} left", HumanDuration(left));
         }
         text
     }
 
     fn title(&self, chapter: ChapterId) -> String {
-        let title = self.titles.get(&chapter).map_or("(untitled)", String::as_str);
+        let title = self
+            .titles
+            .get(&chapter)
+            .map_or("(untitled)", String::as_str);
         title.chars().take(40).collect()
     }
 
@@ -189,9 +211,10 @@ impl Report {
 
     pub(super) fn done(&self) -> Result<()> {
         let seconds = self.began.elapsed();
-        self.say(json!({ "event": "done", "seconds": seconds.as_secs_f64() }), || {
-            format!("done in {}", HumanDuration(seconds))
-        })
+        self.say(
+            json!({ "event": "done", "seconds": seconds.as_secs_f64() }),
+            || format!("done in {}", HumanDuration(seconds)),
+        )
     }
 
     fn say(&self, event: Value, line: impl FnOnce() -> String) -> Result<()> {

@@ -66,7 +66,10 @@ impl Runs {
         if self.json {
             return print_json(run);
         }
-        let error = run.error.as_ref().map(|error| format!("  {}", error.message));
+        let error = run
+            .error
+            .as_ref()
+            .map(|error| format!("  {}", error.message));
         let error = error.filter(|_| run.state == litink_core::domain::RunState::Failed);
         println!(
             "{}  {:<9}  {} of book {}{}",

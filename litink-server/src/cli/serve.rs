@@ -39,7 +39,10 @@ impl Serve {
         let listener = listen(config.bind).await?;
         let address = listener.local_addr()?;
         println!("litink serves http://{address}/ (API description: http://{address}/docs)");
-        println!("embedded: everything is kept in {}", settings.data_dir.display());
+        println!(
+            "embedded: everything is kept in {}",
+            settings.data_dir.display()
+        );
         let worker = self.work.then(|| {
             let options = litink_providers::worker_options(settings);
             let worker = engine.worker(options);
@@ -48,7 +51,9 @@ impl Serve {
         let served = serve(engine, config, listener, interrupt.stop.clone()).await;
         interrupt.stop.cancel();
         if let Some(worker) = worker {
-            worker.await.map_err(|e| Error::internal("the worker stopped").with_source(e))??;
+            worker
+                .await
+                .map_err(|e| Error::internal("the worker stopped").with_source(e))??;
         }
         served.map(|()| ExitCode::SUCCESS)
     }
@@ -56,18 +61,28 @@ impl Serve {
 
 fn config(bind: &str, access_token: Option<Secret>) -> Result<ServerConfig> {
     let bind: SocketAddr = bind.parse().map_err(|_| {
-        Error::new(ErrorKind::Configuration, "`bind` is an address and a port: 127.0.0.1:7878")
-            .with_code("bad_settings")
-            .with_context("bind", bind)
+        Error::new(
+            ErrorKind::Configuration,
+            "`bind` is an address and a port: 127.0.0.1:7878",
+        )
+        .with_code("bad_settings")
+        .with_context("bind", bind)
     })?;
-    Ok(ServerConfig { bind, access_token, ..ServerConfig::default() })
+    Ok(ServerConfig {
+        bind,
+        access_token,
+        ..ServerConfig::default()
+    })
 }
 
 async fn listen(bind: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(bind).await.map_err(|error| {
-        Error::new(ErrorKind::Configuration, "cannot listen here; choose another with --bind")
-            .with_code("cannot_listen")
-            .with_context("bind", bind)
-            .with_source(error)
+        Error::new(
+            ErrorKind::Configuration,
+            "cannot listen here; choose another with --bind",
+        )
+        .with_code("cannot_listen")
+        .with_context("bind", bind)
+        .with_source(error)
     })
 }

@@ -26,14 +26,21 @@ impl Voices {
         let provider = open(&settings).await?.provider(&self.provider)?;
         let capabilities = provider.capabilities(None);
         let Some(speech) = &capabilities.speech else {
-            return Err(Error::new(ErrorKind::Unsupported, "this provider does not speak")
-                .with_context("provider", &self.provider));
+            return Err(
+                Error::new(ErrorKind::Unsupported, "this provider does not speak")
+                    .with_context("provider", &self.provider),
+            );
         };
         for voice in &speech.voices {
             if self.json {
                 print_json(voice)?;
             } else {
-                println!("{:<20} {} ({})", voice.id, voice.name, voice.languages.join(", "));
+                println!(
+                    "{:<20} {} ({})",
+                    voice.id,
+                    voice.name,
+                    voice.languages.join(", ")
+                );
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -24,7 +24,10 @@ impl Work {
         let mut options = litink_providers::worker_options(settings);
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         eprintln!("litink works on {}", settings.data_dir.display());
-        engine.worker(options).run(interrupt.stop, interrupt.abandon).await?;
+        engine
+            .worker(options)
+            .run(interrupt.stop, interrupt.abandon)
+            .await?;
         Ok(ExitCode::SUCCESS)
     }
 }

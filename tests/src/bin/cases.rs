@@ -45,9 +45,13 @@ async fn main() -> Result<()> {
 /// The answers in a runner's output, by case.
 fn answers(path: &Path) -> Result<BTreeMap<String, Value>> {
     let text = std::fs::read_to_string(path)?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let answers = lines.filter(|line| line["book_id"].is_string());
-    Ok(answers.map(|answer| (answer["id"].to_string(), answer)).collect())
+    Ok(answers
+        .map(|answer| (answer["id"].to_string(), answer))
+        .collect())
 }
 
 fn compare(files: Vec<PathBuf>) -> Result<()> {
@@ -92,7 +96,7 @@ fn formats(exports: &Value) -> Value {
         .collect()
 }
 
-fn book(case: &Value) -> std::path::PathBuf {
+fn book(case: &Value) -> PathBuf {
     litink_tests::root()
         .join("examples/books")
         .join(case["book"].as_str().unwrap_or_default())
