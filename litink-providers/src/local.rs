@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use litink_core::{
     Error, ErrorKind, Result,
     provider::{
-        CallContext, Generated, GenerationProvider, ImageCapabilities, Input, Modality, Operation,
-        ProviderCapabilities, Reply, Request, TextCapabilities,
+        CallContext, Generated, GenerationProvider, ImageCapabilities, Input, Modality,
+        OnAmbiguous, Operation, ProviderCapabilities, Reply, Request, TextCapabilities,
     },
 };
 use tokio::sync::Semaphore;
@@ -123,6 +123,8 @@ fn capabilities(programs: &Programs, cores: usize) -> ProviderCapabilities {
     capabilities.image = Some(ImageCapabilities::default());
     capabilities.max_concurrency = u32::try_from(cores).unwrap_or(u32::MAX);
     capabilities.draft = true;
+    // Nothing is paid, so nothing is held back.
+    capabilities.on_ambiguous = Some(OnAmbiguous::Resend);
     capabilities
 }
 

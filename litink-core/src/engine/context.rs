@@ -20,6 +20,8 @@ pub struct StepContext {
     pub(super) run: Arc<Run>,
     pub(super) step: StepId,
     pub(super) cancel: CancellationToken,
+    /// The step failed as `held`, and its owner resumed the run: send the call again.
+    pub(super) released: bool,
     pub(super) extensions: Extensions,
 }
 

@@ -229,6 +229,7 @@ impl Call<'_> {
             GenerationState::Pending => self.poll(row).await,
             GenerationState::Failed => self.call(row).await,
             GenerationState::Started => self.take_over(row).await,
+            GenerationState::Held if self.context.released => self.call(row).await,
             GenerationState::Held => Err(held(&row)),
         }
     }
@@ -680,7 +681,8 @@ fn elsewhere() -> Error {
 fn held(row: &Generation) -> Error {
     Error::new(
         ErrorKind::Conflict,
-        "a call may have been paid although no answer came; decide whether to send it again",
+        "a call may have been paid although no answer came; look at the vendor's own records, and \
+         resume the run to send it again",
     )
     .with_code("held")
     .with_context("generation", row.id())

@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// Goes on with a run that failed or was stopped: what is completed stays, the rest is tried
-    /// again. A completed run stays as it is; for a running one the hints are given again.
+    /// again; a call that was `held` is sent again. A completed run stays as it is; for a running one the hints are given again.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`].

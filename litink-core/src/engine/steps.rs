@@ -217,6 +217,10 @@ impl Engine {
             run: Arc::clone(&run),
             step: step.id(),
             cancel: cancel.clone(),
+            released: step
+                .error
+                .as_ref()
+                .is_some_and(|error| error.code == "held"),
             extensions,
         };
         let recipe = self.recipe(&run.recipe)?;

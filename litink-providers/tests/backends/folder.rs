@@ -15,16 +15,23 @@ pub(crate) fn temporary() -> TempDir {
 
 /// A folder that stays until the process ends, for backends that outlive whoever made them.
 pub(crate) fn kept() -> PathBuf {
-    use std::sync::{LazyLock, Mutex};
-    // Statics are not dropped: what one run leaves, the next one clears.
-    static ROOT: LazyLock<Mutex<PathBuf>> = LazyLock::new(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept");
-        let _not_there = std::fs::remove_dir_all(&root);
+    use std::sync::LazyLock;
+    // Statics are not dropped: what a process leaves, a later one clears. Tests may run as
+    // processes side by side, so only what belongs to none that lives is cleared.
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        for entry in std::fs::read_dir(tmp).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let dead = |pid: &str| !Path::new("/proc").join(pid).exists();
+            if name.strip_prefix("kept-").is_some_and(dead) {
+                let _somebody_else_was_quicker = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        let root = tmp.join(format!("kept-{}", std::process::id()));
         std::fs::create_dir_all(&root).unwrap();
-        Mutex::new(root)
+        root
     });
-    let root = ROOT.lock().unwrap();
-    tempfile::tempdir_in(&*root).unwrap().keep()
+    tempfile::tempdir_in(&*ROOT).unwrap().keep()
 }
 
 pub(crate) async fn open(path: &Path) -> SqliteDatabase {
