@@ -126,6 +126,42 @@ async fn the_same_request_gives_the_same_bytes() {
     }
 }
 
+/// Twelve sentences go through one process: each must still be where its mark says, and as long as
+/// it is by itself.
+#[tokio::test]
+async fn sentences_spoken_together_are_those_spoken_alone() {
+    let Some(programs) = espeak() else { return };
+    let sentences = [
+        "Tom & Ann < 3 went out.",
+        "Wait... who is there?",
+        "“No,” she said, “nobody.”",
+        "* * *",
+        "1842.",
+        "It was, after all -- and he knew it -- late!",
+    ];
+    let text = sentences.repeat(3).join(" ");
+    for speed in [0.5, 1.0, 2.4, 4.0] {
+        let mut request = SpeechRequest::new(&text);
+        request.speed = Some(speed);
+        let mut start = 0;
+        for sentence in sentences.repeat(3) {
+            request.sentences.push((start, start + sentence.len()));
+            start += sentence.len() + 1;
+        }
+        let together = try_speak(&programs, &request).await.unwrap();
+        for (i, sentence) in sentences.iter().enumerate() {
+            let mut alone = SpeechRequest::new(*sentence);
+            alone.speed = Some(speed);
+            let alone = try_speak(&programs, &alone).await.unwrap().marks[0].end_ms as f32;
+            for mark in together.marks.iter().skip(i).step_by(sentences.len()) {
+                let length = (mark.end_ms - mark.start_ms) as f32;
+                let like = (length - alone).abs() < 30.0 + alone * 0.03;
+                assert!(like, "{sentence} at {speed}: {length} ms, alone {alone} ms");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_voice_speaks_and_the_english_ones_all_differ() {
     let Some(programs) = espeak() else { return };
