@@ -195,7 +195,7 @@ impl Synthesizer {
 
     /// Sentences in one process, parted by a break that no sentence has within it. `None` where
     /// that does not give a part for each sentence, or the program does not do it.
-    async fn say_together(&self, sentences: &[&str]) -> Result<Option<Vec<Pcm>>> {
+    pub(super) async fn say_together(&self, sentences: &[&str]) -> Result<Option<Vec<Pcm>>> {
         let Named::Espeak(voice) = &self.voice else {
             return Ok(None);
         };

@@ -78,19 +78,19 @@ impl Pcm {
         self.data.resize(self.data.len() + samples as usize * 2, 0);
     }
 
-    /// Without the digital silence at both ends.
+    /// Without the silence at both ends.
     pub(super) fn trimmed(self) -> Self {
         let (rate, data) = (self.rate, trimmed(&self.data).to_vec());
         Self { rate, data }
     }
 
-    /// What stands between stretches of digital silence of at least so many milliseconds, trimmed.
+    /// What stands between stretches of silence of at least so many milliseconds, trimmed.
     pub(super) fn parts(&self, silence_ms: u64) -> Vec<Self> {
         let shortest = (silence_ms * u64::from(self.rate) / 1_000) as usize;
         let mut parts = Vec::new();
         let (mut start, mut silent) = (0, 0);
         for (at, sample) in self.data.chunks_exact(2).enumerate() {
-            if sample == [0, 0] {
+            if is_silent(sample) {
                 silent += 1;
                 continue;
             }
@@ -140,8 +140,13 @@ impl Pcm {
     }
 }
 
+/// Nearly zero: espeak-ng's voices with an echo rest at 2, not at 0.
+fn is_silent(sample: &[u8]) -> bool {
+    matches!(sample, [low, high] if i16::from_le_bytes([*low, *high]).unsigned_abs() <= 4)
+}
+
 fn trimmed(data: &[u8]) -> &[u8] {
-    let silent = |sample: &&[u8]| **sample == [0, 0];
+    let silent = |sample: &&[u8]| is_silent(sample);
     let before = data.chunks_exact(2).take_while(silent).count() * 2;
     let rest = data.get(before..).unwrap_or_default();
     let after = rest.chunks_exact(2).rev().take_while(silent).count() * 2;
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn long_silence_parts_and_short_silence_does_not() {
         let sound = |value: u8| vec![value; 200];
-        let quiet = |samples: usize| vec![0; samples * 2];
+        let quiet = |samples: usize| [2, 0].repeat(samples);
         let data = [
             quiet(90),
             sound(1),
