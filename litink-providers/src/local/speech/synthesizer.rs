@@ -15,6 +15,11 @@ use crate::local::{process, programs::Program};
 const WORDS_PER_MINUTE: f32 = 165.0;
 /// espeak-ng goes no slower.
 const FEWEST_WORDS_PER_MINUTE: f32 = 80.0;
+/// Between sentences of one process. espeak-ng's own pauses are at most 1.3 s, at its slowest.
+const BREAK: &str = "<break time=\"3000ms\"/>";
+const LEAST_BREAK_MS: u64 = 2_500;
+/// Beyond 450 words a minute espeak-ng presses the audio together, breaks and all.
+const MOST_PACE_WITH_BREAKS: f32 = 2.5;
 /// 25 minutes of a sentence at 22,050 Hz.
 const SENTENCE_BYTES: u64 = 64 << 20;
 
@@ -165,32 +170,62 @@ impl Synthesizer {
         matches!(self.voice, Named::Flite(_)) && spoken::for_flite(text).1
     }
 
-    /// Speaks readable text.
-    pub(super) async fn say(&self, words: &str) -> Result<Pcm> {
-        let wav = match &self.voice {
-            Named::Espeak(voice) => self.espeak(voice, words).await,
-            Named::Flite(voice) => self.flite(voice, words).await,
-        };
-        wav.and_then(|wav| Pcm::from_wav(&wav))
-            .operation("local.speech")
+    /// Speaks readable sentences; as many audios as there are sentences.
+    pub(super) async fn say(&self, sentences: &[&str]) -> Result<Vec<Pcm>> {
+        if sentences.len() > 1
+            && let Some(parts) = self.say_together(sentences).await?
+        {
+            return Ok(parts);
+        }
+        let mut parts = Vec::with_capacity(sentences.len());
+        for sentence in sentences {
+            parts.push(self.say_one(sentence).await?);
+        }
+        Ok(parts)
     }
 
-    async fn espeak(&self, voice: &str, words: &str) -> Result<Vec<u8>> {
+    async fn say_one(&self, words: &str) -> Result<Pcm> {
+        let wav = match &self.voice {
+            Named::Espeak(voice) => self.espeak(voice, words, &[]).await,
+            Named::Flite(voice) => self.flite(voice, words).await,
+        };
+        let audio = wav.and_then(|wav| Pcm::from_wav(&wav));
+        audio.map(Pcm::trimmed).operation("local.speech")
+    }
+
+    /// Sentences in one process, parted by a break that no sentence has within it. `None` where
+    /// that does not give a part for each sentence, or the program does not do it.
+    pub(super) async fn say_together(&self, sentences: &[&str]) -> Result<Option<Vec<Pcm>>> {
+        let Named::Espeak(voice) = &self.voice else {
+            return Ok(None);
+        };
+        if self.pace > MOST_PACE_WITH_BREAKS {
+            return Ok(None);
+        }
+        let escaped: Vec<_> = sentences
+            .iter()
+            .map(|words| format!("<s>{}</s>", words.replace('&', "&amp;")))
+            .collect();
+        let markup = format!("<speak>{}</speak>", escaped.join(BREAK));
+        let wav = self.espeak(voice, &markup, &["-m"]).await;
+        let audio = wav
+            .and_then(|wav| Pcm::from_wav(&wav))
+            .operation("local.speech")?;
+        let parts = audio.parts(LEAST_BREAK_MS);
+        Ok((parts.len() == sentences.len()).then_some(parts))
+    }
+
+    async fn espeak(&self, voice: &str, words: &str, more: &[&str]) -> Result<Vec<u8>> {
         let voice = voices::espeak_argument(voice);
         let words_per_minute = (WORDS_PER_MINUTE * self.pace).round().to_string();
         // -b 1: the text is UTF-8; -z: no pause at its end, ours follows
-        let arguments = [
-            "-v",
-            &voice,
-            "-s",
-            &words_per_minute,
-            "-b",
-            "1",
-            "-z",
-            "--stdin",
-        ];
-        let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        arguments.push("--stdout".into());
+        let fixed = ["-b", "1", "-z", "--stdin", "--stdout"];
+        let arguments: Vec<_> = ["-v", &voice, "-s", &words_per_minute]
+            .iter()
+            .chain(&fixed)
+            .chain(more)
+            .map(OsString::from)
+            .collect();
         let finished =
             process::run(&self.program, &arguments, words.as_bytes(), SENTENCE_BYTES).await?;
         if !finished.ok {

@@ -126,6 +126,46 @@ async fn the_same_request_gives_the_same_bytes() {
     }
 }
 
+/// Twelve sentences go through one process: each must still be where its mark says, and as long as
+/// it is by itself.
+#[tokio::test]
+async fn sentences_spoken_together_are_those_spoken_alone() {
+    let Some(programs) = espeak() else { return };
+    let sentences = [
+        "Tom & Ann < 3 went out.",
+        "Wait... who is there?",
+        "“No,” she said, “nobody.”",
+        "* * *",
+        "1842.",
+        "It was, after all -- and he knew it -- late!",
+    ];
+    let text = sentences.repeat(3).join(" ");
+    let voices = ["espeak:en-us", "espeak:en-gb+f3"];
+    for (speed, voice) in [0.5, 1.0, 2.4, 4.0].into_iter().zip(voices.repeat(2)) {
+        let mut request = SpeechRequest::new(&text);
+        request.voice = Some(voice.to_owned());
+        request.speed = Some(speed);
+        let mut start = 0;
+        for sentence in sentences.repeat(3) {
+            request.sentences.push((start, start + sentence.len()));
+            start += sentence.len() + 1;
+        }
+        let together = try_speak(&programs, &request).await.unwrap();
+        for (i, sentence) in sentences.iter().enumerate() {
+            let mut alone = SpeechRequest::new(*sentence);
+            alone.speed = Some(speed);
+            alone.voice = Some(voice.to_owned());
+            let alone = try_speak(&programs, &alone).await.unwrap().marks[0].end_ms as f32;
+            for mark in together.marks.iter().skip(i).step_by(sentences.len()) {
+                let length = (mark.end_ms - mark.start_ms) as f32;
+                // The echo of some voices dies away after a sentence, and is cut off at the text's end.
+                let like = (length - alone).abs() < 160.0 + alone * 0.03;
+                assert!(like, "{sentence} at {speed}: {length} ms, alone {alone} ms");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_voice_speaks_and_the_english_ones_all_differ() {
     let Some(programs) = espeak() else { return };
@@ -296,4 +336,23 @@ async fn long_texts_are_refused_before_anything_runs() {
         (error.kind(), error.code()),
         (ErrorKind::LimitExceeded, "text_too_long")
     );
+}
+
+#[tokio::test]
+async fn every_english_voice_speaks_a_group_in_one_process() {
+    let Some(programs) = espeak() else { return };
+    for voice in voices::available(&programs) {
+        let english = voice.languages[0].starts_with("en") && voice.id.starts_with("espeak");
+        if !english {
+            continue;
+        }
+        let (synthesizer, _) = synthesizer::choose(&programs, &request(TEXT, Some(&voice.id)))
+            .await
+            .unwrap();
+        let parts = synthesizer
+            .say_together(&["One.", "Two, three.", "Four!"])
+            .await
+            .unwrap();
+        assert_eq!(parts.map(|parts| parts.len()), Some(3), "{}", voice.id);
+    }
 }

@@ -350,10 +350,6 @@ pub(super) const MALE: &[&str] = &[
     "husband",
     "squire",
     "lad",
-    "he",
-    "him",
-    "his",
-    "himself",
 ];
 
 /// Titles before a woman's name, and nouns for women.
@@ -380,10 +376,6 @@ pub(super) const FEMALE: &[&str] = &[
     "maid",
     "lass",
     "nurse",
-    "she",
-    "her",
-    "hers",
-    "herself",
 ];
 
 /// Titles before a name, whosever.
