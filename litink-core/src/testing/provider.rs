@@ -94,6 +94,7 @@ fn new_context() -> CallContext {
 fn request(modality: Modality) -> Request {
     Request::new(match modality {
         Modality::Text => Input::Text(TextRequest {
+            task: Some("summary".into()),
             messages: vec![
                 message(Role::System, "Say the user's sentence again."),
                 message(Role::User, "The clocks struck."),

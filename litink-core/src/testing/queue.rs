@@ -71,7 +71,7 @@ lease_suite! {
         lists_are_newest_first_and_filtered
         pages_bring_every_job_once
         stats_count_jobs_by_kind_and_state;
-    lease 1_000 ms:
+    lease 2_000 ms:
         a_heartbeat_keeps_every_lease
         an_expired_sessions_jobs_are_rescued
         a_waiting_turn_rescues

@@ -96,3 +96,10 @@ async fn a_program_that_hangs_is_given_up_after_the_calls_limit() {
     let error = provider.generate(&request, &context).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
+
+/// Needs espeak-ng or flite.
+mod conformance {
+    use super::*;
+
+    litink_core::provider_conformance!(Arc::new(LocalProvider::new()));
+}

@@ -96,7 +96,7 @@ pub async fn an_expired_sessions_jobs_are_rescued(queue: Arc<dyn Queue>) {
     let mut dead = Worker::open(&queue).await;
     let opened = Instant::now();
     let old = dead.lease_one(&kind).await;
-    assert_eq!(dead.session.lease, Duration::from_secs(1));
+    assert_eq!(dead.session.lease, Duration::from_secs(2));
     let mut rescuer = Worker::open(&queue).await;
     let beating = keep_alive(&rescuer);
     let new = loop {
