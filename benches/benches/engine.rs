@@ -12,8 +12,12 @@ const CALLS: usize = 500;
 fn engines(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let mut group = criterion.benchmark_group("engine");
-    group.sample_size(10).warm_up_time(Duration::from_millis(300));
-    group.measurement_time(Duration::from_secs(3)).sampling_mode(SamplingMode::Flat);
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300));
+    group
+        .measurement_time(Duration::from_secs(3))
+        .sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(CALLS as u64));
     let provider = ConstantProvider::new(Duration::ZERO).expect("a provider");
     group.bench_function("bare", |bencher| {
@@ -25,7 +29,9 @@ fn engines(criterion: &mut Criterion) {
     });
     for backend in Backend::ALL {
         group.bench_function(backend.name(), |bencher| {
-            bencher.to_async(&runtime).iter_custom(|iterations| runs(backend, iterations));
+            bencher
+                .to_async(&runtime)
+                .iter_custom(|iterations| runs(backend, iterations));
         });
     }
 }

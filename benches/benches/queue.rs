@@ -14,14 +14,18 @@ use tokio::runtime::Runtime;
 const BATCH: usize = 1_000;
 
 fn jobs(count: usize) -> Vec<NewJob> {
-    (0..count).map(|i| NewJob::new("noop", json!({ "step": i }))).collect()
+    (0..count)
+        .map(|i| NewJob::new("noop", json!({ "step": i })))
+        .collect()
 }
 
 fn queues(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     for backend in Backend::ALL {
         let mut group = criterion.benchmark_group(format!("queue/{}", backend.name()));
-        group.sample_size(10).warm_up_time(Duration::from_millis(300));
+        group
+            .sample_size(10)
+            .warm_up_time(Duration::from_millis(300));
         group.measurement_time(Duration::from_secs(2));
         for size in [1, BATCH] {
             group.throughput(Throughput::Elements(size as u64));
@@ -33,7 +37,9 @@ fn queues(criterion: &mut Criterion) {
         }
         group.throughput(Throughput::Elements(BATCH as u64));
         group.bench_function(format!("enqueue and process {BATCH}"), |bencher| {
-            bencher.to_async(&runtime).iter_custom(|iterations| process(backend, iterations));
+            bencher
+                .to_async(&runtime)
+                .iter_custom(|iterations| process(backend, iterations));
         });
     }
 }
@@ -66,15 +72,25 @@ async fn process(backend: Backend, iterations: u64) -> Duration {
 
 async fn drain(queue: &Arc<dyn Queue>) {
     let session = queue.open(&WorkerInfo::default()).await.expect("a session");
-    let mut turn = Turn { want: 256, ..Turn::default() };
+    let mut turn = Turn {
+        want: 256,
+        ..Turn::default()
+    };
     loop {
         let exchanged = queue.exchange(session.id, &turn).await.expect("a turn");
         if exchanged.leased.is_empty() {
             break;
         }
         turn.received = exchanged.number;
-        let complete = |lease| Settle { lease, outcome: Outcome::Complete };
-        turn.settle = exchanged.leased.iter().map(|leased| complete(leased.lease)).collect();
+        let complete = |lease| Settle {
+            lease,
+            outcome: Outcome::Complete,
+        };
+        turn.settle = exchanged
+            .leased
+            .iter()
+            .map(|leased| complete(leased.lease))
+            .collect();
     }
     queue.close(session.id).await.expect("closed");
 }

@@ -21,7 +21,9 @@ fn repositories(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     for backend in Backend::ALL {
         let mut group = criterion.benchmark_group(format!("repository/{}", backend.name()));
-        group.sample_size(10).warm_up_time(Duration::from_millis(300));
+        group
+            .sample_size(10)
+            .warm_up_time(Duration::from_millis(300));
         group.measurement_time(Duration::from_secs(2));
         for callers in [1, 64] {
             group.throughput(Throughput::Elements(callers));
@@ -40,7 +42,10 @@ async fn commits(backend: Backend, callers: u64, iterations: u64) -> Duration {
         for _ in 0..iterations {
             let change = Change::insert(&generation()).expect("a row");
             let commit = Commit::new(vec![change]);
-            repository.commit(Actor::Worker, &commit).await.expect("a commit");
+            repository
+                .commit(Actor::Worker, &commit)
+                .await
+                .expect("a commit");
         }
     };
     let begun = Instant::now();

@@ -74,11 +74,12 @@ const CONTAINER: &str = r#"<?xml version="1.0"?>
 </rootfiles></container>"#;
 
 fn package(chapters: usize) -> String {
-    let item = |n| {
-        format!(r#"<item id="c{n}" href="c{n}.xhtml" media-type="application/xhtml+xml"/>"#)
-    };
+    let item =
+        |n| format!(r#"<item id="c{n}" href="c{n}.xhtml" media-type="application/xhtml+xml"/>"#);
     let items: String = (1..=chapters).map(item).collect();
-    let spine: String = (1..=chapters).map(|n| format!(r#"<itemref idref="c{n}"/>"#)).collect();
+    let spine: String = (1..=chapters)
+        .map(|n| format!(r#"<itemref idref="c{n}"/>"#))
+        .collect();
     format!(
         r#"<?xml version="1.0"?>
 <package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id">
@@ -119,7 +120,10 @@ struct Prose(u64);
 impl Prose {
     fn draw(&mut self, below: usize) -> usize {
         // Knuth's MMIX constants; the high bits are the good ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap_or(0) % below
     }
 

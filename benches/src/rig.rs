@@ -52,7 +52,14 @@ impl Rig {
         let stop = CancellationToken::new();
         let worker = engine.worker(WorkerOptions::default());
         let worker = tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));
-        Ok(Self { engine, book, done, stop, worker, _folder: folder })
+        Ok(Self {
+            engine,
+            book,
+            done,
+            stop,
+            worker,
+            _folder: folder,
+        })
     }
 
     /// From the start of a run of so many calls until its last step.
@@ -61,7 +68,9 @@ impl Rig {
     /// Those of the engine.
     pub async fn run(&self, calls: usize) -> Result<Duration> {
         let options = json!({ "steps": calls });
-        let spec = RunSpec::audiobook(self.book).recipe(RECIPE).options(options);
+        let spec = RunSpec::audiobook(self.book)
+            .recipe(RECIPE)
+            .options(options);
         let begun = Instant::now();
         self.engine.start(ACTOR, &spec, None).await?;
         self.done.notified().await;

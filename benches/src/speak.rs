@@ -52,7 +52,8 @@ impl ConstantProvider {
     /// # Errors
     /// None.
     pub async fn bare(&self, number: usize) -> Result<Reply> {
-        self.generate(&request(number), &CallContext::new(GenerationId::random())).await
+        self.generate(&request(number), &CallContext::new(GenerationId::random()))
+            .await
     }
 }
 
@@ -131,7 +132,11 @@ impl Recipe for Speech {
             .collect();
         let all = steps.iter().map(|step| step.key.clone()).collect();
         steps.push(step("finish".into(), "finish", all, Value::Null));
-        Ok(Plan { steps, calls: count, characters: 0 })
+        Ok(Plan {
+            steps,
+            calls: count,
+            characters: 0,
+        })
     }
 
     async fn execute(&self, step: &Step, context: &StepContext) -> Result<StepOutput> {
@@ -139,7 +144,11 @@ impl Recipe for Speech {
             self.done.notify_one();
             return StepOutput::new(Value::Null);
         }
-        let number = step.input.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let number = step
+            .input
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(0);
         let made = context.generate("constant", &request(number)).await?;
         StepOutput::new(json!({ "generation": made.id }))
     }

@@ -97,5 +97,7 @@ async fn database(folder: &TempDir) -> Result<SqliteDatabase> {
 /// Where it cannot be made.
 pub fn folder() -> Result<TempDir> {
     let parent = env::var_os("LITINK_BENCH_DIR").map_or_else(env::temp_dir, PathBuf::from);
-    Ok(tempfile::Builder::new().prefix("litink-bench-").tempdir_in(parent)?)
+    Ok(tempfile::Builder::new()
+        .prefix("litink-bench-")
+        .tempdir_in(parent)?)
 }
