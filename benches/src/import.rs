@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Cursor,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn rows(peers: std::result::Result<&Peers, &String>) -> Result<Vec<Ro
         .collect()
 }
 
-fn row(name: &str, path: &PathBuf, peers: std::result::Result<&Peers, &String>) -> Result<Row> {
+fn row(name: &str, path: &Path, peers: std::result::Result<&Peers, &String>) -> Result<Row> {
     let (ours, characters) = litink(path)?;
     let theirs = peers
         .map_err(Clone::clone)
