@@ -1,0 +1,31 @@
+//! `cargo xtask bench`: every number in one table, of one run, on one machine.
+//!
+//! `table [--read]`: with `--read`, criterion's last results instead of new ones.
+
+mod criterion;
+mod import;
+mod load;
+mod machine;
+mod peers;
+mod process;
+mod scheduling;
+mod server;
+mod table;
+
+use std::process::ExitCode;
+
+/// Why something could not be measured, for people.
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    let read_only = std::env::args().any(|argument| argument == "--read");
+    // First, while this process has not grown: its peak memory is one of the numbers.
+    let mut rows = table::section("scheduling", scheduling::rows());
+    let peers = peers::Peers::prepare();
+    rows.extend(table::section("server", server::rows(peers.as_ref())));
+    rows.extend(table::section("import", import::rows(peers.as_ref())));
+    rows.extend(table::section("criterion", criterion::rows(read_only)));
+    println!("{}\n", machine::describe());
+    table::print(&rows);
+    ExitCode::SUCCESS
+}
