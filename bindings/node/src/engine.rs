@@ -83,7 +83,7 @@ impl Source {
 
 /// Opens an engine.
 #[napi]
-pub(crate) async fn open_engine(source: String) -> napi::Result<NativeEngine> {
+pub async fn open_engine(source: String) -> napi::Result<NativeEngine> {
     let open = async {
         let source: Source = from_json(&source)?;
         let works = source.worker;
@@ -112,7 +112,7 @@ pub(crate) async fn open_engine(source: String) -> napi::Result<NativeEngine> {
 
 /// The names of all kinds of errors, for the facade's table.
 #[napi]
-pub(crate) fn error_kinds() -> Vec<String> {
+pub fn error_kinds() -> Vec<String> {
     ErrorKind::ALL
         .iter()
         .map(|kind| kind.as_str().to_owned())

@@ -3,7 +3,7 @@
 //! Private and thin. Everything crosses as the engine's JSON, bytes as buffers; the facade in `ts/`
 //! is what users see. Nothing is decided here: convert, call, convert back.
 
-mod engine;
+pub mod engine;
 mod error;
-mod provider;
-mod streams;
+pub mod provider;
+pub mod streams;
