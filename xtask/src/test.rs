@@ -139,7 +139,13 @@ fn python() -> Result {
 /// then refuses itself.
 fn npm_install(folder: &Path) -> Result {
     let mut npm = command("npm");
-    npm.args(["install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund"]);
+    npm.args([
+        "install",
+        "--ignore-scripts",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+    ]);
     shell::run(npm.current_dir(folder))
 }
 
