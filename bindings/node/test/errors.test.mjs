@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 
 import * as litink from "../dist/index.js";
 import { errorOf, native } from "../dist/errors.js";
+import { errorKinds } from "../dist/native.js";
 import { folder } from "./support.mjs";
 
 const { ERROR_CLASSES, Engine, LitinkError, ProviderError } = litink;
-const { errorKinds } = createRequire(import.meta.url)("../native.js");
 
 test("every kind of the engine has a class of its own, exported, and no other has", () => {
   assert.deepEqual(Object.keys(ERROR_CLASSES).sort(), errorKinds().sort());

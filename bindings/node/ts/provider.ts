@@ -1,6 +1,7 @@
 import { LitinkError } from "./errors.js";
 import type { Charge, ErrorKind, Retry } from "./errors.js";
 import type { Json, JsonObject } from "./data.js";
+import type { Answer, Ask } from "./native.js";
 
 /** Stored media that a request refers to. */
 export interface MediaRef {
@@ -272,21 +273,6 @@ export interface Provider {
 export interface ProviderInfo {
   name: string;
   capabilities: Capabilities;
-}
-
-/** As the native part asks. */
-interface Ask {
-  id: number;
-  method: string;
-  input: string;
-  generation: string;
-  attempt: number;
-}
-
-/** As the native part is answered. */
-interface Answer {
-  told: string;
-  media?: Buffer;
 }
 
 /** What is kept of them: more than any engine has in flight. */
