@@ -40,10 +40,10 @@ impl Connection {
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n",
             self.port
         );
-        self.exchange(head.as_bytes())
+        self.exchange(head.as_bytes(), "200")
     }
 
-    /// Uploads a file as the field `file` of a form.
+    /// Uploads a file as the field `file` of a form; it must be a new one.
     pub(crate) fn upload(&mut self, path: &str, name: &str, content: &str) -> Result<String> {
         let form = format!(
             "--litink\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
@@ -55,10 +55,10 @@ impl Connection {
             self.port,
             form.len()
         );
-        self.exchange(request.as_bytes())
+        self.exchange(request.as_bytes(), "201")
     }
 
-    fn exchange(&mut self, request: &[u8]) -> Result<String> {
+    fn exchange(&mut self, request: &[u8], wanted: &str) -> Result<String> {
         self.stream.get_mut().write_all(request).map_err(text)?;
         let status = self.line()?;
         let mut length = 0;
@@ -78,10 +78,10 @@ impl Connection {
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).map_err(text)?;
-        match status.split(' ').nth(1) {
-            Some("200" | "201") => Ok(String::from_utf8_lossy(&body).into_owned()),
-            _ => Err(format!("the server answered {status}")),
+        if status.split(' ').nth(1) != Some(wanted) {
+            return Err(format!("the server answered {status}"));
         }
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     fn line(&mut self) -> Result<String> {

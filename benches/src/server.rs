@@ -204,9 +204,11 @@ fn book(number: usize) -> String {
     format!("CHAPTER I\n\n{}\n", line.repeat(1_000 / line.len()))
 }
 
+/// The newest book of a page that must be full, so that both servers list as much.
 fn first_id(page: &str) -> Result<String> {
     let page: serde_json::Value = serde_json::from_str(page).map_err(|error| error.to_string())?;
-    let id = page.pointer("/items/0/id").and_then(|id| id.as_str());
+    let items = page["items"].as_array().filter(|items| items.len() == 20);
+    let id = items.and_then(|items| items.first()?["id"].as_str());
     id.map(str::to_owned)
-        .ok_or_else(|| "the list has no book".to_owned())
+        .ok_or_else(|| "the list has no 20 books".to_owned())
 }
