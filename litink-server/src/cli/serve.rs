@@ -38,11 +38,11 @@ impl Serve {
         let engine = open(settings).await?;
         let listener = listen(config.bind).await?;
         let address = listener.local_addr()?;
-        println!("litink serves http://{address}/ (API description: http://{address}/docs)");
-        println!(
-            "embedded: everything is kept in {}",
+        announce(&format!(
+            "litink serves http://{address}/ (API description: http://{address}/docs)\n\
+             embedded: everything is kept in {}\n",
             settings.data_dir.display()
-        );
+        ));
         let worker = self.work.then(|| {
             let options = litink_providers::worker_options(settings);
             let worker = engine.worker(options);
@@ -56,6 +56,15 @@ impl Serve {
                 .map_err(|e| Error::internal("the worker stopped").with_source(e))??;
         }
         served.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// Whoever started the server may read one line and close the pipe: that must not end it.
+fn announce(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        tracing::debug!(%error, "nobody reads the standard output");
     }
 }
 
