@@ -82,7 +82,8 @@ async fn main() -> Result<()> {
     let options = serde_json::json!({ "provider": "hum", "formats": ["wav", "vtt"] });
     let run = engine
         .start(me, &RunSpec::audiobook(book.id()).options(options), None)
-        .await?;
+        .await?
+        .run;
     engine.wait(me, run.id()).await?;
     for export in engine.exports(me, run.id()).await? {
         println!("{} {} bytes", export.file_name, export.bytes);

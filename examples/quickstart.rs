@@ -28,7 +28,8 @@ async fn main() -> litink_core::Result<()> {
     println!("{}: {} chapters", book.title, book.chapter_count);
     let run = engine
         .start(me, &RunSpec::audiobook(book.id()), None)
-        .await?;
+        .await?
+        .run;
     let mut watched = std::pin::pin!(engine.watch(me, run.id(), 0));
     while let Some(progress) = watched.next().await {
         println!("{:.0} %", progress?.fraction * 100.0);

@@ -36,7 +36,7 @@ pub use context::StepContext;
 pub use exports::ExportReader;
 pub use generate::{Asset, Made, StoredMedia};
 pub use progress::{ChapterProgress, Progress};
-pub use runs::RunSpec;
+pub use runs::{RunSpec, Started};
 pub use worker::{Worker, WorkerOptions};
 
 /// The engine. Cloning it is cheap and shares everything.

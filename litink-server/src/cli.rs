@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 use litink_core::{Actor, Error, LOCAL_USER, Result, engine::Engine};
 use litink_providers::Settings;
 
+use self::print::say;
+
 mod books;
 mod doctor;
 mod exit;
@@ -13,6 +15,7 @@ mod import;
 mod interrupt;
 mod make;
 mod migrate;
+mod print;
 mod report;
 mod runs;
 mod serve;
@@ -129,7 +132,7 @@ fn print_openapi() -> Result<ExitCode> {
     let text = crate::openapi()
         .to_pretty_json()
         .map_err(|error| Error::internal("the description is JSON").with_source(error))?;
-    println!("{text}");
+    say!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -148,11 +151,4 @@ fn init_log() {
         .with_env_filter(filter)
         .with_writer(writer)
         .try_init();
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Error::internal("an answer is JSON").with_source(error))?;
-    println!("{text}");
-    Ok(())
 }

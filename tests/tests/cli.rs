@@ -304,3 +304,15 @@ fn books_runs_voices_doctor_migrate_and_openapi_answer() {
     let description: Value = serde_json::from_str(&text(&["openapi"])).unwrap();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_nothing() {
+    let home = Home::new();
+    for arguments in [&["voices"][..], &["openapi"], &["doctor", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = home.command(arguments).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+    }
+}

@@ -52,7 +52,12 @@ impl Bench {
             .unwrap();
         let options = json!({ "provider": "tone", "formats": ["wav", "vtt"], "chapters": "1" });
         let spec = RunSpec::audiobook(book.book.id()).options(options);
-        self.engine.start(ACTOR, &spec, None).await.unwrap().id()
+        self.engine
+            .start(ACTOR, &spec, None)
+            .await
+            .unwrap()
+            .run
+            .id()
     }
 
     async fn fails(&self, run: RunId) -> Error {

@@ -221,6 +221,7 @@ impl NativeEngine {
             engine
                 .start(ACTOR, &from_json::<RunSpec>(&spec)?, key.as_deref())
                 .await
+                .map(|started| started.run)
         })
         .await
     }

@@ -209,7 +209,8 @@ impl NativeEngine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let spec = spec(book, recipe, options).map_err(|error| error::to_python(py, &error))?;
         self.call(py, async move |engine| {
-            engine.start(ACTOR, &spec, idempotency_key.as_deref()).await
+            let started = engine.start(ACTOR, &spec, idempotency_key.as_deref());
+            started.await.map(|started| started.run)
         })
     }
 

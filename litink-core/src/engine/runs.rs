@@ -59,6 +59,15 @@ impl RunSpec {
     }
 }
 
+/// A run that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// The run, as it stands.
+    pub run: Run,
+    /// Whether it was there already, and was not begun by this call.
+    pub existing: bool,
+}
+
 impl Engine {
     /// What a run would do, without doing or storing anything.
     ///
@@ -115,13 +124,16 @@ impl Engine {
         actor: Actor,
         spec: &RunSpec,
         idempotency_key: Option<&str>,
-    ) -> Result<Run> {
+    ) -> Result<Started> {
         let book = self.book(actor, spec.book_id).await?;
         let recipe = self.recipe(&spec.recipe)?;
         let options = recipe.options(&spec.options)?;
         let run = new_run(&book, recipe.name(), options, idempotency_key);
         if let Some(existing) = self.existing(actor, &run).await? {
-            return Ok(existing);
+            return Ok(Started {
+                run: existing,
+                existing: true,
+            });
         }
         let plan = self.plan_for(actor, recipe, &book, &run.options).await?;
         self.insert(actor, run, &plan).await
@@ -143,21 +155,22 @@ impl Engine {
         )
     }
 
-    async fn insert(&self, actor: Actor, mut run: Run, plan: &Plan) -> Result<Run> {
+    async fn insert(&self, actor: Actor, mut run: Run, plan: &Plan) -> Result<Started> {
         run.step_count = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
         let steps = steps::planned(&run, plan);
         let mut changes = vec![Change::insert(&run)?];
         for step in &steps {
             changes.push(Change::insert(step)?);
         }
-        match self.repository().apply(actor, changes).await {
-            Ok(_) => {}
+        let existing = match self.repository().apply(actor, changes).await {
+            Ok(_) => false,
             // Somebody asked for the same at the same moment.
-            Err(error) if error.code() == "already_exists" => {}
+            Err(error) if error.code() == "already_exists" => true,
             Err(error) => return Err(error),
-        }
+        };
         self.hint(&run, steps.iter()).await?;
-        self.repository().find(actor, run.id()).await
+        let run = self.repository().find(actor, run.id()).await?;
+        Ok(Started { run, existing })
     }
 
     /// The run with this id.

@@ -6,7 +6,10 @@ use clap::Args;
 use litink_core::{BookId, Result, engine::Engine};
 use litink_providers::Settings;
 
-use super::{ACTOR, open, print_json};
+use super::{
+    ACTOR, open,
+    print::{self, say},
+};
 
 /// List books, newest first; with an id, show its chapters.
 #[derive(Debug, Args)]
@@ -27,7 +30,7 @@ impl Books {
         match self.id {
             Some(id) if self.delete => {
                 engine.delete_book(ACTOR, id).await?;
-                println!("removed {id}");
+                say!("removed {id}");
             }
             Some(id) => self.show(&engine, id).await?,
             None => self.list(&engine).await?,
@@ -41,9 +44,9 @@ impl Books {
             let page = engine.books(ACTOR, after, 100).await?;
             for book in page.items {
                 if self.json {
-                    print_json(&book)?;
+                    print::json(&book)?;
                 } else {
-                    println!(
+                    say!(
                         "{}  {} ({} chapters)",
                         book.id(),
                         book.title,
@@ -62,19 +65,20 @@ impl Books {
         let book = engine.book(ACTOR, id).await?;
         let chapters = engine.chapters(ACTOR, id, false).await?;
         if self.json {
-            print_json(&book)?;
-            return chapters.iter().try_for_each(print_json);
+            print::json(&book)?;
+            return chapters.iter().try_for_each(print::json);
         }
-        println!("{} by {}", book.title, book.authors.join(", "));
+        say!("{} by {}", book.title, book.authors.join(", "));
         for chapter in chapters {
             let title = chapter
                 .display_title()
                 .unwrap_or_else(|| "(untitled)".into());
             let kind = serde_json::to_value(chapter.kind).unwrap_or_default();
             let kind = kind.as_str().unwrap_or_default();
-            println!(
+            say!(
                 "  {:>3}  {title}  ({kind}, {} characters)",
-                chapter.position, chapter.char_count
+                chapter.position,
+                chapter.char_count
             );
         }
         Ok(())

@@ -13,7 +13,10 @@ use litink_core::{
 };
 use litink_providers::{Settings, local::Programs};
 
-use super::{exit, open, print_json};
+use super::{
+    exit, open,
+    print::{self, say},
+};
 
 /// Check what is needed on this machine, and say what to do.
 #[derive(Debug, Args)]
@@ -65,9 +68,9 @@ impl Doctor {
         checks.push(Check::of("speech (local provider)", speech()));
         for check in &checks {
             if self.json {
-                print_json(check)?;
+                print::json(check)?;
             } else {
-                println!(
+                say!(
                     "{} {}: {}",
                     if check.ok { "ok  " } else { "FAIL" },
                     check.name,

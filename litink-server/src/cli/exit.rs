@@ -5,6 +5,8 @@ use std::{error::Error as _, process::ExitCode};
 use litink_core::{Error, ErrorKind};
 use serde_json::json;
 
+use super::print::say;
+
 /// Interrupted, as shells have it.
 pub(super) const INTERRUPTED: u8 = 130;
 
@@ -40,7 +42,7 @@ pub(super) fn report(error: &Error, as_json: bool) -> ExitCode {
             "code": error.code(),
             "message": error.to_string(),
         });
-        println!("{event}");
+        say!("{event}");
     } else {
         eprintln!("error: {error} [{}]", error.code());
         let mut cause = error.source();

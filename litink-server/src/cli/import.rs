@@ -6,7 +6,10 @@ use clap::Args;
 use litink_core::Result;
 use litink_providers::Settings;
 
-use super::{ACTOR, open, print_json};
+use super::{
+    ACTOR, open,
+    print::{self, say},
+};
 
 /// Read books and keep them. The same file is the same book.
 #[derive(Debug, Args)]
@@ -26,7 +29,7 @@ impl Import {
             let imported = engine.import_file(ACTOR, path).await?;
             let book = imported.book;
             if self.json {
-                print_json(&book)?;
+                print::json(&book)?;
                 continue;
             }
             let note = if imported.existing {
@@ -34,14 +37,14 @@ impl Import {
             } else {
                 ""
             };
-            println!(
+            say!(
                 "{}  {}: {} chapters{note}",
                 book.id(),
                 book.title,
                 book.chapter_count
             );
             for warning in &book.warnings {
-                println!("  note: {} [{}]", warning.message, warning.code);
+                say!("  note: {} [{}]", warning.message, warning.code);
             }
         }
         Ok(ExitCode::SUCCESS)

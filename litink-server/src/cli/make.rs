@@ -122,7 +122,7 @@ impl Make {
         let spec = RunSpec::audiobook(book.id())
             .recipe(&self.recipe)
             .options(self.options());
-        let run = engine.start(ACTOR, &spec, None).await?;
+        let run = engine.start(ACTOR, &spec, None).await?.run;
         match run.state {
             RunState::Completed => Ok(run),
             // New, or left by a command that was interrupted or failed.

@@ -15,7 +15,7 @@ use litink_core::{
 };
 use serde_json::{Value, json};
 
-use super::print_json;
+use super::print::{self, say};
 
 /// Shows what happens.
 pub(super) struct Report {
@@ -93,7 +93,7 @@ impl Report {
             "options": run.options,
         });
         match &self.output {
-            Output::Json => print_json(&event),
+            Output::Json => print::json(&event),
             _ => Ok(()),
         }
     }
@@ -102,7 +102,7 @@ impl Report {
         if let Output::Json = self.output {
             let mut event = serde_json::to_value(progress).unwrap_or_default();
             event["event"] = json!("progress");
-            return print_json(&event);
+            return print::json(&event);
         }
         let first = *self.first_fraction.get_or_insert(progress.fraction);
         for chapter in &progress.chapters {
@@ -199,11 +199,11 @@ impl Report {
             "content_hash": export.content_hash,
         });
         match &self.output {
-            Output::Json => print_json(&event),
+            Output::Json => print::json(&event),
             _ => {
                 let length = export.duration_ms.map(clock).unwrap_or_default();
                 let there = if written { "" } else { " (was there already)" };
-                println!("{} {length}{there}", path.display());
+                say!("{} {length}{there}", path.display());
                 Ok(())
             }
         }
@@ -219,7 +219,7 @@ impl Report {
 
     fn say(&self, event: Value, line: impl FnOnce() -> String) -> Result<()> {
         match &self.output {
-            Output::Json => print_json(&event),
+            Output::Json => print::json(&event),
             _ => {
                 self.line(line);
                 Ok(())

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use litink_core::{Result, RunId, domain::Run, engine::Engine};
 use litink_providers::Settings;
 
-use super::{ACTOR, open, print_json};
+use super::{
+    ACTOR, open,
+    print::{self, say},
+};
 
 /// List runs, newest first; show, cancel or resume one.
 #[derive(Debug, Args)]
@@ -64,14 +67,14 @@ impl Runs {
 
     fn print(&self, run: &Run) -> Result<()> {
         if self.json {
-            return print_json(run);
+            return print::json(run);
         }
         let error = run
             .error
             .as_ref()
             .map(|error| format!("  {}", error.message));
         let error = error.filter(|_| run.state == litink_core::domain::RunState::Failed);
-        println!(
+        say!(
             "{}  {:<9}  {} of book {}{}",
             run.id(),
             run.state.as_str(),
@@ -87,19 +90,19 @@ impl Runs {
         let progress = engine.progress(ACTOR, id).await?;
         let exports = engine.exports(ACTOR, id).await?;
         if self.json {
-            print_json(&run)?;
-            print_json(&progress)?;
-            return exports.iter().try_for_each(print_json);
+            print::json(&run)?;
+            print::json(&progress)?;
+            return exports.iter().try_for_each(print::json);
         }
         self.print(&run)?;
-        println!(
+        say!(
             "  {:.0} %, {} of {} steps",
             progress.fraction * 100.0,
             progress.steps_completed,
             progress.steps_total
         );
         for export in exports {
-            println!("  {} ({} bytes)", export.file_name, export.bytes);
+            say!("  {} ({} bytes)", export.file_name, export.bytes);
         }
         Ok(())
     }

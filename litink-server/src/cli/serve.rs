@@ -7,7 +7,7 @@ use litink_core::{Error, ErrorKind, Result};
 use litink_providers::{Secret, Settings};
 use tokio::net::TcpListener;
 
-use super::{interrupt::Interrupt, open};
+use super::{interrupt::Interrupt, open, print::say};
 use crate::{ServerConfig, serve};
 
 /// Serve the API and a page, and work on the runs that are asked for.
@@ -38,11 +38,11 @@ impl Serve {
         let engine = open(settings).await?;
         let listener = listen(config.bind).await?;
         let address = listener.local_addr()?;
-        announce(&format!(
+        say!(
             "litink serves http://{address}/ (API description: http://{address}/docs)\n\
-             embedded: everything is kept in {}\n",
+             embedded: everything is kept in {}",
             settings.data_dir.display()
-        ));
+        );
         let worker = self.work.then(|| {
             let options = litink_providers::worker_options(settings);
             let worker = engine.worker(options);
@@ -56,15 +56,6 @@ impl Serve {
                 .map_err(|e| Error::internal("the worker stopped").with_source(e))??;
         }
         served.map(|()| ExitCode::SUCCESS)
-    }
-}
-
-/// Whoever started the server may read one line and close the pipe: that must not end it.
-fn announce(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        tracing::debug!(%error, "nobody reads the standard output");
     }
 }
 

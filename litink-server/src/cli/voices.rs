@@ -6,7 +6,10 @@ use clap::Args;
 use litink_core::{Error, ErrorKind, Result};
 use litink_providers::Settings;
 
-use super::{open, print_json};
+use super::{
+    open,
+    print::{self, say},
+};
 
 /// List the voices of a provider.
 #[derive(Debug, Args)]
@@ -33,9 +36,9 @@ impl Voices {
         };
         for voice in &speech.voices {
             if self.json {
-                print_json(voice)?;
+                print::json(voice)?;
             } else {
-                println!(
+                say!(
                     "{:<20} {} ({})",
                     voice.id,
                     voice.name,

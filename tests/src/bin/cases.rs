@@ -108,7 +108,7 @@ async fn rust(case: &Value) -> Result<Value> {
     let book = engine.import_file(actor, &book(case)).await?.book;
     let spec = RunSpec::audiobook(book.id()).options(case["options"].clone());
     let plan = engine.plan(actor, &spec).await?;
-    let run = engine.start(actor, &spec, None).await?;
+    let run = engine.start(actor, &spec, None).await?.run;
     let stop = CancellationToken::new();
     let worker = engine.worker(litink_providers::worker_options(&Settings::in_memory()));
     let working = tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));

@@ -30,7 +30,8 @@ async fn main() -> Result<()> {
     let options = json!({ "provider": "tone", "formats": formats });
     let run = engine
         .start(actor, &RunSpec::audiobook(book.id()).options(options), None)
-        .await?;
+        .await?
+        .run;
     engine.resume(actor, run.id()).await?;
     let stop = CancellationToken::new();
     let worker = engine.worker(litink_providers::worker_options(&settings));

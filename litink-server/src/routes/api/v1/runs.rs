@@ -10,7 +10,10 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use litink_core::{BookId, RunId, domain::Run, engine::RunSpec};
+use litink_core::{
+    BookId, RunId,
+    engine::{RunSpec, Started},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -90,16 +93,15 @@ async fn create(
     key: Option<IdempotencyKey>,
     Json(request): Json<RunRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let asked_at = chrono::Utc::now();
     let key = key.as_ref().map(|key| key.0.as_str());
-    let run = state
+    let Started { run, existing } = state
         .engine
         .start(caller.actor, &request.into(), key)
         .await?;
-    let status = if is_new(&run, asked_at) {
-        StatusCode::CREATED
-    } else {
+    let status = if existing {
         StatusCode::OK
+    } else {
+        StatusCode::CREATED
     };
     let location = format!("/api/v1/runs/{}", run.id());
     Ok((
@@ -107,11 +109,6 @@ async fn create(
         [(header::LOCATION, location)],
         axum::Json(RunView::from(run)),
     ))
-}
-
-/// Whether a run was made by the request of this moment. Stores keep milliseconds.
-fn is_new(run: &Run, asked_at: chrono::DateTime<chrono::Utc>) -> bool {
-    run.meta.created_at.timestamp_millis() >= asked_at.timestamp_millis()
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
