@@ -75,6 +75,8 @@ ids! {
     GenerationId = "generation";
     /// One finished file.
     ExportId = "export";
+    /// What a user of local accounts signs in with.
+    AccountId = "account";
     /// One job in a queue.
     JobId = "job";
     /// One life of one worker process on a queue.

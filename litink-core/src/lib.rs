@@ -32,5 +32,6 @@ pub use actor::Actor;
 pub use error::{Charge, Error, ErrorKind, Result, ResultExt, Retry};
 pub use hash::content_hash;
 pub use id::{
-    BookId, ChapterId, ExportId, GenerationId, JobId, LOCAL_USER, RunId, SessionId, StepId, UserId,
+    AccountId, BookId, ChapterId, ExportId, GenerationId, JobId, LOCAL_USER, RunId, SessionId,
+    StepId, UserId,
 };

@@ -116,8 +116,10 @@ impl Plan {
 /// What a step made.
 #[derive(Clone, Debug, Default)]
 pub struct StepOutput {
-    /// For the steps that wait for it, and for progress (`duration_ms`).
+    /// For the steps that wait for it.
     pub output: Value,
+    /// How long what it made plays, for progress. Default 0.
+    pub audio_ms: u64,
     /// Rows to write in the same commit as the completion.
     pub changes: Vec<Change>,
 }
@@ -129,6 +131,7 @@ impl StepOutput {
             .map_err(|error| Error::internal("a step's output is JSON").with_source(error))?;
         Ok(Self {
             output,
+            audio_ms: 0,
             changes: Vec::new(),
         })
     }

@@ -1,4 +1,4 @@
-//! The contract of rows: three verbs over the tables of [`crate::schema`].
+//! The contract of rows: four verbs over the tables of [`crate::schema`].
 
 use std::{fmt::Debug, time::Duration};
 
@@ -29,6 +29,10 @@ pub use memory::MemoryRepository;
 ///   if they did not exist: `get` gives `None`, `list` leaves them out, a change fails with the
 ///   same [`ErrorKind::NotFound`] as for an id that nobody has. Inserting a row for somebody else
 ///   is [`ErrorKind::PermissionDenied`].
+/// - **Published.** What [`crate::schema::Published`] says is published, every user reads, and only
+///   its owner changes.
+/// - **Guarded.** What [`crate::schema::Access`] denies to users is
+///   [`ErrorKind::PermissionDenied`] (code `not_for_users`) whatever the row.
 /// - **Whole families.** A row's parent exists and has the same owner; inserting one elsewhere is
 ///   [`ErrorKind::NotFound`] (code `no_parent`). Deleting a row deletes what belongs to it.
 /// - **Idempotent by key.** A commit whose [`Commit::key`] was applied before, by the same actor,
@@ -39,7 +43,8 @@ pub use memory::MemoryRepository;
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`] with code `version_conflict`, `already_exists` or `below_minimum`;
-/// [`ErrorKind::NotFound`]; [`ErrorKind::LimitExceeded`] (code `too_many_changes`);
+/// [`ErrorKind::NotFound`]; [`ErrorKind::LimitExceeded`] (code `too_many_changes`,
+/// `commit_too_large`);
 /// [`ErrorKind::InvalidInput`] (code `bad_row`) for unknown columns, wrong kinds or unknown states;
 /// [`ErrorKind::Unavailable`] and [`ErrorKind::StorageFull`] when the store is; never a partial
 /// write.
@@ -58,6 +63,18 @@ pub trait Repository: Send + Sync + Debug {
 
     /// One page of a table.
     async fn list(&self, actor: Actor, query: &Query) -> Result<Page<Row>>;
+
+    /// What a list would bring, counted and added up: one group for each combination of values of
+    /// the columns `by`, with the sums of the integer columns `sum`, in the order of each group's
+    /// first row (by `position` where the table has one, else by its values). The query's order,
+    /// cursor and limit say nothing here.
+    async fn tally(
+        &self,
+        actor: Actor,
+        query: &Query,
+        by: &[&str],
+        sum: &[&str],
+    ) -> Result<Vec<Tallied>>;
 
     /// Applies changes, all or none, in their order.
     async fn commit(&self, actor: Actor, commit: &Commit) -> Result<Committed>;
@@ -107,6 +124,10 @@ impl Default for RepositoryCapabilities {
 /// The most changes that one commit may hold: the steps of the largest book, ten times over, and
 /// still one statement of a few megabytes over REST.
 pub const MAX_CHANGES: usize = 10_000;
+
+/// The most bytes that a commit of more than one change may hold, as JSON: what one call of an HTTP
+/// interface carries within its deadline.
+pub const MAX_COMMIT_BYTES: usize = 16 << 20;
 
 /// The most rows that one page may hold, what Supabase's REST interface returns by default.
 pub const MAX_LIMIT: u32 = 1_000;
@@ -239,6 +260,30 @@ pub enum Change {
 }
 
 impl Change {
+    /// About how many bytes of JSON it is.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let columns = match self {
+            Self::Insert(row) => &row.columns,
+            Self::Update { set, .. } => set,
+            Self::Increment { .. } | Self::Check { .. } | Self::Delete { .. } => return 128,
+        };
+        let column = |(name, value): (&String, &Value)| name.len() + 4 + json_bytes(value);
+        64 + columns.iter().map(column).sum::<usize>()
+    }
+
+    /// The table that it is about.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        match self {
+            Self::Insert(row) => row.table,
+            Self::Update { table, .. }
+            | Self::Increment { table, .. }
+            | Self::Check { table, .. }
+            | Self::Delete { table, .. } => *table,
+        }
+    }
+
     /// Adds an entity.
     pub fn insert<E: Entity>(entity: &E) -> Result<Self> {
         Row::of(entity).map(Self::Insert)
@@ -273,13 +318,25 @@ impl Change {
     }
 }
 
+fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_bytes(item) + 1).sum::<usize>(),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| name.len() + 4 + json_bytes(value);
+            2 + fields.iter().map(field).sum::<usize>()
+        }
+    }
+}
+
 /// Changes that are applied together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Commit {
     /// Applied at most once under this key. A backend that can lose a reply after the commit (any
     /// network) makes a key of its own for its retries where there is none.
     pub key: Option<Uuid>,
-    /// At most [`MAX_CHANGES`].
+    /// At most [`MAX_CHANGES`], and [`MAX_COMMIT_BYTES`].
     pub changes: Vec<Change>,
 }
 
@@ -344,6 +401,9 @@ pub struct Query {
     pub states: Vec<String>,
     /// Only rows that nobody changed for so long, by the store's clock.
     pub idle_for: Option<Duration>,
+    /// Only rows whose column of this name has this value; the column is one that
+    /// [`crate::schema`] says is indexed.
+    pub matching: Option<(String, Value)>,
     /// The order.
     pub order: Order,
     /// Only rows after this one: [`Page::next`] of the page before.
@@ -364,6 +424,7 @@ impl Query {
             parent: None,
             states: Vec::new(),
             idle_for: None,
+            matching: None,
             order: Order::Newest,
             after: None,
             limit: 100,
@@ -396,6 +457,13 @@ impl Query {
     #[must_use]
     pub fn idle_for(mut self, time: Duration) -> Self {
         self.idle_for = Some(time);
+        self
+    }
+
+    /// Only rows whose indexed column has this value.
+    #[must_use]
+    pub fn matching(mut self, column: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.matching = Some((column.into(), value.into()));
         self
     }
 
@@ -437,6 +505,12 @@ impl Query {
             "this table has no position to order by"
         } else if self.parent.is_some() && def.parent.is_none() {
             "this table has no parent"
+        } else if self
+            .matching
+            .as_ref()
+            .is_some_and(|(name, _)| !def.column(name).is_some_and(|column| column.indexed))
+        {
+            "this column cannot be asked for"
         } else if self
             .states
             .iter()
@@ -497,6 +571,17 @@ impl Cursor {
             )
         })
     }
+}
+
+/// One group of a [`Repository::tally`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tallied {
+    /// The values of the columns that were grouped by, in the order asked for.
+    pub by: Vec<Value>,
+    /// How many rows.
+    pub count: u64,
+    /// The sums, in the order asked for; nulls count as 0.
+    pub sums: Vec<i64>,
 }
 
 /// One page of a list.
@@ -609,6 +694,8 @@ mod tests {
             Query::new(Table::Books).order(Order::Position),
             Query::new(Table::Books).parent(Uuid::nil()),
             Query::new(Table::Steps).states(["nonsense"]),
+            Query::new(Table::Steps).matching("weight", 1),
+            Query::new(Table::Steps).matching("nonsense", 1),
         ];
         for query in bad {
             assert_eq!(

@@ -23,6 +23,32 @@ pub enum Table {
     Generations,
     /// See [`crate::domain::Export`].
     Exports,
+    /// See [`crate::domain::Account`].
+    Accounts,
+    /// See [`crate::domain::Session`].
+    Sessions,
+}
+
+/// What users may do with the rows of a table that are their own. Workers and services may do all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read and write.
+    Write,
+    /// Read only: what decides over money is written by workers.
+    Read,
+    /// Nothing: what proves who somebody is.
+    None,
+}
+
+/// Which rows of a table every user may read, besides their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// None.
+    Never,
+    /// Those whose column `visibility` says `published`.
+    ByRow,
+    /// Those whose parent is published.
+    WithParent,
 }
 
 /// How a column is stored.
@@ -53,6 +79,8 @@ pub struct Column {
     pub nullable: bool,
     /// Whether it is large, and left out of a list unless asked for.
     pub heavy: bool,
+    /// Whether lists can ask for its value ([`crate::repository::Query::matching`]).
+    pub indexed: bool,
 }
 
 /// One table: its name and columns, the five that all have first.
@@ -66,6 +94,10 @@ pub struct TableDef {
     pub parent: Option<(&'static str, Table)>,
     /// The allowed values of its column `state`, where it has one.
     pub states: &'static [&'static str],
+    /// What users may do with their own rows.
+    pub access: Access,
+    /// Which rows everybody may read.
+    pub published: Published,
     /// Its own columns, after [`COMMON_COLUMNS`].
     pub own_columns: &'static [Column],
 }
@@ -76,6 +108,7 @@ const fn column(name: &'static str, kind: ColumnKind) -> Column {
         kind,
         nullable: false,
         heavy: false,
+        indexed: false,
     }
 }
 const fn nullable(name: &'static str, kind: ColumnKind) -> Column {
@@ -84,6 +117,7 @@ const fn nullable(name: &'static str, kind: ColumnKind) -> Column {
         kind,
         nullable: true,
         heavy: false,
+        indexed: false,
     }
 }
 const fn heavy(name: &'static str, kind: ColumnKind) -> Column {
@@ -92,6 +126,14 @@ const fn heavy(name: &'static str, kind: ColumnKind) -> Column {
         kind,
         nullable: true,
         heavy: true,
+        indexed: false,
+    }
+}
+
+const fn indexed(column: Column) -> Column {
+    Column {
+        indexed: true,
+        ..column
     }
 }
 
@@ -113,7 +155,9 @@ pub const TABLES: &[TableDef] = &[
         table: Table::Books,
         name: "books",
         parent: None,
-        states: &["ready"],
+        states: &["importing", "ready"],
+        access: Access::Write,
+        published: Published::ByRow,
         own_columns: &[
             column("state", Text),
             column("title", Text),
@@ -132,6 +176,7 @@ pub const TABLES: &[TableDef] = &[
             column("chapter_count", Integer),
             column("char_count", Integer),
             column("warnings", Json),
+            column("visibility", Text),
         ],
     },
     TableDef {
@@ -139,6 +184,8 @@ pub const TABLES: &[TableDef] = &[
         name: "chapters",
         parent: Some(("book_id", Table::Books)),
         states: &[],
+        access: Access::Write,
+        published: Published::WithParent,
         own_columns: &[
             column("book_id", Uuid),
             column("position", Integer),
@@ -155,6 +202,8 @@ pub const TABLES: &[TableDef] = &[
         name: "runs",
         parent: Some(("book_id", Table::Books)),
         states: &["running", "completed", "failed", "cancelled"],
+        access: Access::Read,
+        published: Published::Never,
         own_columns: &[
             column("book_id", Uuid),
             column("state", Text),
@@ -171,13 +220,15 @@ pub const TABLES: &[TableDef] = &[
         name: "steps",
         parent: Some(("run_id", Table::Runs)),
         states: &["pending", "running", "completed", "failed"],
+        access: Access::Read,
+        published: Published::Never,
         own_columns: &[
             column("run_id", Uuid),
             column("position", Integer),
             column("key", Text),
             column("kind", Text),
             column("state", Text),
-            column("waiting_on", Integer),
+            indexed(column("waiting_on", Integer)),
             column("unlocks", Json),
             nullable("chapter_id", Uuid),
             column("weight", Integer),
@@ -185,6 +236,8 @@ pub const TABLES: &[TableDef] = &[
             heavy("input", Json),
             nullable("output", Json),
             nullable("error", Json),
+            column("crashes", Integer),
+            column("audio_ms", Integer),
         ],
     },
     TableDef {
@@ -192,14 +245,16 @@ pub const TABLES: &[TableDef] = &[
         name: "generations",
         parent: None,
         states: &["started", "pending", "completed", "failed", "held"],
+        access: Access::Read,
+        published: Published::Never,
         own_columns: &[
             column("state", Text),
             column("fingerprint", Text),
             column("provider", Text),
             nullable("model", Text),
             column("modality", Text),
-            nullable("run_id", Uuid),
-            nullable("step_id", Uuid),
+            indexed(nullable("run_id", Uuid)),
+            indexed(nullable("step_id", Uuid)),
             column("attempt", Integer),
             nullable("operation", Json),
             nullable("output", Json),
@@ -214,6 +269,8 @@ pub const TABLES: &[TableDef] = &[
         name: "exports",
         parent: Some(("run_id", Table::Runs)),
         states: &[],
+        access: Access::Read,
+        published: Published::Never,
         own_columns: &[
             column("run_id", Uuid),
             column("position", Integer),
@@ -224,6 +281,36 @@ pub const TABLES: &[TableDef] = &[
             column("bytes", Integer),
             column("content_hash", Text),
             nullable("duration_ms", Integer),
+        ],
+    },
+    TableDef {
+        table: Table::Accounts,
+        name: "accounts",
+        parent: None,
+        states: &["active", "disabled"],
+        access: Access::None,
+        published: Published::Never,
+        own_columns: &[
+            column("state", Text),
+            column("email", Text),
+            column("password_hash", Text),
+            column("failures", Integer),
+            nullable("locked_until", Timestamp),
+        ],
+    },
+    TableDef {
+        table: Table::Sessions,
+        name: "sessions",
+        parent: None,
+        states: &["active", "revoked"],
+        access: Access::None,
+        published: Published::Never,
+        own_columns: &[
+            column("state", Text),
+            column("token_hash", Text),
+            nullable("previous_hash", Text),
+            column("rotated_at", Timestamp),
+            column("expires_at", Timestamp),
         ],
     },
 ];
@@ -278,13 +365,26 @@ mod tests {
 
     #[test]
     fn the_states_of_the_domain_are_the_states_of_the_tables() {
-        use crate::domain::{GenerationState as G, RunState as R, StepState as S};
+        use crate::domain::{BookState, GenerationState as G, RunState as R, StepState as S};
         let runs = [R::Running, R::Completed, R::Failed, R::Cancelled].map(R::as_str);
         let steps = [S::Pending, S::Running, S::Completed, S::Failed].map(S::as_str);
+        let books = [BookState::Importing, BookState::Ready].map(BookState::as_str);
+        assert_eq!(Table::Books.def().states, books);
         let generations = [G::Started, G::Pending, G::Completed, G::Failed, G::Held];
         assert_eq!(Table::Runs.def().states, runs);
         assert_eq!(Table::Steps.def().states, steps);
         assert_eq!(Table::Generations.def().states, generations.map(G::as_str));
+    }
+
+    #[test]
+    fn what_is_published_says_so() {
+        for def in TABLES {
+            let by_row = def.column("visibility").is_some();
+            assert_eq!(def.published == Published::ByRow, by_row, "{}", def.name);
+            let published = |(_, parent): (_, Table)| parent.def().published == Published::ByRow;
+            let with_parent = def.published == Published::WithParent;
+            assert!(!with_parent || def.parent.is_some_and(published));
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ CREATE TABLE books (
     version       INTEGER NOT NULL CHECK (version >= 1),
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
-    state         TEXT    NOT NULL CHECK (state IN ('ready')),
+    state         TEXT    NOT NULL CHECK (state IN ('importing', 'ready')),
     title         TEXT    NOT NULL,
     authors       TEXT    NOT NULL,
     language      TEXT,
@@ -28,7 +28,8 @@ CREATE TABLE books (
     cover_key     TEXT,
     chapter_count INTEGER NOT NULL,
     char_count    INTEGER NOT NULL,
-    warnings      TEXT    NOT NULL
+    warnings      TEXT    NOT NULL,
+    visibility    TEXT    NOT NULL CHECK (visibility IN ('private', 'published'))
 ) STRICT;
 
 CREATE INDEX books_owner_created ON books (owner, created_at, id);
@@ -94,9 +95,12 @@ CREATE TABLE steps (
     attempt     INTEGER NOT NULL,
     input       TEXT,
     output      TEXT,
-    error       TEXT
+    error       TEXT,
+    crashes     INTEGER NOT NULL,
+    audio_ms    INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX steps_waiting ON steps (run_id, waiting_on, position, id);
 CREATE INDEX steps_parent_position ON steps (run_id, position, id);
 CREATE INDEX steps_parent_created ON steps (run_id, created_at, id);
 CREATE INDEX steps_owner_created ON steps (owner, created_at, id);
@@ -126,6 +130,8 @@ CREATE TABLE generations (
     error       TEXT
 ) STRICT;
 
+CREATE INDEX generations_run ON generations (run_id, created_at, id);
+CREATE INDEX generations_step ON generations (step_id, created_at, id);
 CREATE INDEX generations_owner_created ON generations (owner, created_at, id);
 CREATE INDEX generations_state_updated ON generations (state, updated_at);
 
@@ -149,6 +155,36 @@ CREATE TABLE exports (
 CREATE INDEX exports_parent_position ON exports (run_id, position, id);
 CREATE INDEX exports_parent_created ON exports (run_id, created_at, id);
 CREATE INDEX exports_owner_created ON exports (owner, created_at, id);
+
+CREATE TABLE accounts (
+    id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    owner         BLOB    NOT NULL CHECK (length(owner) = 16),
+    version       INTEGER NOT NULL CHECK (version >= 1),
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
+    state         TEXT    NOT NULL CHECK (state IN ('active', 'disabled')),
+    email         TEXT    NOT NULL,
+    password_hash TEXT    NOT NULL,
+    failures      INTEGER NOT NULL,
+    locked_until  INTEGER
+) STRICT;
+
+CREATE INDEX accounts_owner_created ON accounts (owner, created_at, id);
+
+CREATE TABLE sessions (
+    id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    owner         BLOB    NOT NULL CHECK (length(owner) = 16),
+    version       INTEGER NOT NULL CHECK (version >= 1),
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL,
+    state         TEXT    NOT NULL CHECK (state IN ('active', 'revoked')),
+    token_hash    TEXT    NOT NULL,
+    previous_hash TEXT,
+    rotated_at    INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_owner_created ON sessions (owner, created_at, id);
 
 -- The outcomes of commits that came with a key, so that a repetition changes nothing. Kept two
 -- days, one more than promised.

@@ -9,10 +9,36 @@ use crate::{BookId, ChapterId, UserId, schema::Table, storage::StorageKey};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BookState {
+    /// Its chapters are being stored; importing the file again goes on with it.
+    Importing,
     /// Read, and ready for recipes.
     #[default]
     #[serde(alias = "READY")]
     Ready,
+}
+
+impl BookState {
+    /// Its name in rows and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Importing => "importing",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// Who, besides its owner, may read a book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Visibility {
+    /// Nobody.
+    #[default]
+    Private,
+    /// Every user: the book and its chapters, not what was made of them.
+    #[serde(alias = "PUBLISHED")]
+    Published,
 }
 
 /// A book that was imported. Its id follows from its owner and the bytes of its file, so importing
@@ -56,6 +82,9 @@ pub struct Book {
     pub char_count: u64,
     /// What the import guessed or had to leave out.
     pub warnings: Vec<Warning>,
+    /// Who else may read it. Default: nobody.
+    #[serde(default)]
+    pub visibility: Visibility,
 }
 
 impl Entity for Book {

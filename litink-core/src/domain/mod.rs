@@ -1,11 +1,13 @@
 //! The domain: what litink works on, as plain values.
 
+mod account;
 mod book;
 mod content;
 mod generation;
 mod run;
 
-pub use book::{Book, BookState, Chapter};
+pub use account::{Account, AccountState, Session, SessionState};
+pub use book::{Book, BookState, Chapter, Visibility};
 pub use content::{Block, BlockKind, ChapterKind, Warning};
 pub use generation::{Generation, GenerationState};
 pub use run::{Export, Failure, Run, RunState, Step, StepState};

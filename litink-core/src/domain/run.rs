@@ -178,6 +178,12 @@ pub struct Step {
     pub output: Value,
     /// Why its last attempt failed.
     pub error: Option<Failure>,
+    /// Times that its worker was not heard of again.
+    #[serde(default)]
+    pub crashes: u32,
+    /// How long what it made plays, in milliseconds.
+    #[serde(default)]
+    pub audio_ms: u64,
 }
 
 impl Entity for Step {

@@ -9,12 +9,15 @@ use tokio_util::io::ReaderStream;
 use super::Engine;
 use crate::{
     Actor, BookId, Error, ErrorKind, LOCAL_USER, Result, UserId,
-    domain::{Book, BookState, Chapter, Meta},
+    domain::{Book, BookState, Chapter, Meta, Visibility},
     ingest::{self, ParsedBook},
-    repository::{Change, Commit, Order, Page, Query, RepositoryExt},
+    repository::{Change, MAX_CHANGES, Order, Page, Query, RepositoryExt},
     schema::Table,
     storage::{Area, ByteStream, PutOptions, StorageExt, StorageKey},
 };
+
+/// What goes into one commit of an import, as JSON: a second or two over any network.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// How to import a book.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +96,8 @@ impl Engine {
         let owner = actor.user().or(options.owner).unwrap_or(LOCAL_USER);
         let spooled = self.spool(body).await?;
         let id = Book::id_of(owner, &spooled.hash);
-        if let Some(book) = self.repository().find_optional::<Book>(actor, id).await? {
+        let found = self.repository().find_optional::<Book>(actor, id).await?;
+        if let Some(book) = found.filter(|book| book.state == BookState::Ready) {
             return Ok(Imported {
                 book,
                 existing: true,
@@ -170,17 +174,67 @@ impl Engine {
                 .await?;
             book.cover_key = Some(key);
         }
+        let chapters: Vec<Change> = chapters.iter().map(Change::insert).collect::<Result<_>>()?;
+        let bytes: usize = chapters.iter().map(Change::bytes).sum();
+        if bytes > BATCH_BYTES || chapters.len() >= MAX_CHANGES {
+            return self.store_in_batches(actor, book, chapters).await;
+        }
         let mut changes = vec![Change::insert(&book)?];
-        for chapter in &chapters {
-            changes.push(Change::insert(chapter)?);
-        }
-        match self.repository().commit(actor, &Commit::new(changes)).await {
-            Ok(_) => {}
-            // Somebody imported the same file at the same moment: theirs is the same book.
-            Err(error) if error.code() == "already_exists" => {}
-            Err(error) => return Err(error),
-        }
+        changes.extend(chapters);
+        self.insert_once(actor, changes).await?;
         self.repository().find(actor, book.meta.id).await
+    }
+
+    /// Stores a book that is too large for one commit: it is `importing` until all chapters are
+    /// there. Interrupted, the same import goes on with it.
+    async fn store_in_batches(
+        &self,
+        actor: Actor,
+        mut book: Book,
+        chapters: Vec<Change>,
+    ) -> Result<Book> {
+        let id = book.meta.id;
+        book.state = BookState::Importing;
+        self.insert_once(actor, vec![Change::insert(&book)?])
+            .await?;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for chapter in chapters {
+            bytes += chapter.bytes();
+            batch.push(chapter);
+            if bytes > BATCH_BYTES || batch.len() == MAX_CHANGES {
+                self.insert_once(actor, std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+        }
+        self.insert_once(actor, batch).await?;
+        let stored: Book = self.repository().find(actor, id).await?;
+        if stored.state == BookState::Importing {
+            let ready = Change::update(&stored, [("state", BookState::Ready.as_str().into())]);
+            match self.repository().apply(actor, vec![ready]).await {
+                Ok(_) => {}
+                // Somebody who imports the same file at this moment was quicker.
+                Err(error) if error.code() == "version_conflict" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.repository().find(actor, id).await
+    }
+
+    /// Inserts rows whose ids say what they are: one that is there already is the same.
+    async fn insert_once(&self, actor: Actor, changes: Vec<Change>) -> Result<()> {
+        let one_by_one = match self.repository().apply(actor, changes.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code() == "already_exists" => changes,
+            Err(error) => return Err(error),
+        };
+        for change in one_by_one {
+            match self.repository().apply(actor, vec![change]).await {
+                Ok(_) => {}
+                Err(error) if error.code() == "already_exists" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The book with this id.
@@ -198,9 +252,10 @@ impl Engine {
         after: Option<String>,
         limit: u32,
     ) -> Result<Page<Book>> {
-        self.repository()
-            .page(actor, &Query::new(Table::Books).after(after).limit(limit))
-            .await
+        let mut query = Query::new(Table::Books).after(after).limit(limit);
+        // Others' published books are read by id, not found among one's own.
+        query.owner = actor.user();
+        self.repository().page(actor, &query).await
     }
 
     /// All chapters of a book, in order, with their text or without.
@@ -347,6 +402,7 @@ fn rows(
         chapter_count: u32::try_from(chapters.len()).unwrap_or(u32::MAX),
         char_count: chapters.iter().map(|chapter| chapter.char_count).sum(),
         warnings: parsed.warnings.clone(),
+        visibility: Visibility::Private,
     };
     (book, chapters)
 }

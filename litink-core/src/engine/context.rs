@@ -45,11 +45,17 @@ impl StepContext {
         &self.cancel
     }
 
+    /// On whose behalf the step reads: what a row names is reached only where its owner reaches it.
+    #[must_use]
+    pub fn owner(&self) -> Actor {
+        Actor::User(self.run.meta.owner)
+    }
+
     /// The book of the run.
     pub async fn book(&self) -> Result<Book> {
         self.engine
             .repository()
-            .find(Actor::Worker, self.run.book_id)
+            .find(self.owner(), self.run.book_id)
             .await
     }
 
@@ -62,7 +68,7 @@ impl StepContext {
         let rows = self
             .engine
             .repository()
-            .get(Actor::Worker, Table::Generations, &uuids)
+            .get(self.owner(), Table::Generations, &uuids)
             .await?;
         rows.into_iter()
             .zip(ids)
@@ -85,7 +91,7 @@ impl StepContext {
         let rows = self
             .engine
             .repository()
-            .get(Actor::Worker, Table::Steps, &ids)
+            .get(self.owner(), Table::Steps, &ids)
             .await?;
         let missing = || Error::internal("a step began before those that it waits for");
         rows.into_iter()

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::{
-    Actor, ChapterId, Result, RunId,
-    domain::{Failure, Run, RunState, Step, StepState},
+    Actor, ChapterId, Error, ErrorKind, Result, RunId,
+    domain::{Failure, Run, RunState, StepState},
     events::Topic,
-    repository::{Order, Query, RepositoryExt},
+    repository::{Query, RepositoryExt, Tallied},
     schema::Table,
 };
 
@@ -52,43 +52,38 @@ pub struct ChapterProgress {
 
 impl Progress {
     /// Adds up a run and its steps.
-    #[must_use]
-    pub fn derive(run: &Run, steps: &[Step]) -> Self {
-        let mut chapters: Vec<(ChapterId, Tally)> = Vec::new();
-        let mut whole = Tally::default();
-        for step in steps {
-            whole.add(step);
-            let Some(id) = step.chapter_id else { continue };
-            match chapters
-                .iter_mut()
-                .rev()
-                .find(|(chapter, _)| *chapter == id)
-            {
-                Some((_, tally)) => tally.add(step),
-                None => {
-                    let mut tally = Tally::default();
-                    tally.add(step);
-                    chapters.push((id, tally));
-                }
+    fn derive(run: &Run, steps: &[StepGroup]) -> Self {
+        let mut chapters: Vec<(ChapterId, Sums)> = Vec::new();
+        let mut whole = Sums::default();
+        for group in steps {
+            whole.add(group);
+            let Some(id) = group.chapter_id else { continue };
+            if let Some((_, sums)) = chapters.iter_mut().find(|(chapter, _)| *chapter == id) {
+                sums.add(group);
+            } else {
+                let mut sums = Sums::default();
+                sums.add(group);
+                chapters.push((id, sums));
             }
         }
         let completed = run.state == RunState::Completed;
-        let chapter = |(chapter_id, tally): (ChapterId, Tally)| ChapterProgress {
+        let chapter = |(chapter_id, sums): (ChapterId, Sums)| ChapterProgress {
             chapter_id,
-            fraction: tally.fraction(),
-            audio_ms: tally.audio_ms,
+            fraction: sums.fraction(),
+            audio_ms: sums.audio_ms,
         };
+        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         Self {
             run_id: run.id(),
             state: run.state,
-            revision: run.meta.version + steps.iter().map(|step| step.meta.version).sum::<u64>(),
+            revision: run.meta.version + steps.iter().map(|group| group.versions).sum::<u64>(),
             fraction: if completed {
                 1.0
             } else {
                 whole.fraction().min(0.999)
             },
-            steps_completed: whole.completed,
-            steps_total: u32::try_from(steps.len()).unwrap_or(u32::MAX),
+            steps_completed: count(whole.completed),
+            steps_total: count(whole.steps),
             audio_ms: whole.audio_ms,
             chapters: chapters.into_iter().map(chapter).collect(),
             error: run.error.clone().filter(|_| run.state == RunState::Failed),
@@ -96,25 +91,57 @@ impl Progress {
     }
 }
 
-#[derive(Default)]
-struct Tally {
+/// The steps of one chapter, or of none, in one state, added up by the store.
+struct StepGroup {
+    chapter_id: Option<ChapterId>,
+    state: StepState,
+    count: u64,
     weight: u64,
-    done: u64,
-    completed: u32,
+    versions: u64,
     audio_ms: u64,
 }
 
-impl Tally {
-    fn add(&mut self, step: &Step) {
-        self.weight += step.weight;
-        if step.state == StepState::Completed {
-            self.done += step.weight;
-            self.completed += 1;
-            self.audio_ms += step
-                .output
-                .get("speech_ms")
-                .and_then(Value::as_u64)
-                .unwrap_or(0);
+impl StepGroup {
+    const BY: &[&str] = &["chapter_id", "state"];
+    const SUM: &[&str] = &["weight", "version", "audio_ms"];
+
+    fn of(tallied: Tallied) -> Result<Self> {
+        let unreadable = || {
+            Error::new(ErrorKind::Corrupt, "the steps of a run cannot be added up")
+                .with_context("table", "steps")
+        };
+        let [chapter, state] = tallied.by.try_into().map_err(|_| unreadable())?;
+        let [weight, versions, audio_ms] = tallied.sums[..] else {
+            return Err(unreadable());
+        };
+        Ok(Self {
+            chapter_id: serde_json::from_value(chapter).map_err(|_| unreadable())?,
+            state: serde_json::from_value(state).map_err(|_| unreadable())?,
+            count: tallied.count,
+            weight: weight.unsigned_abs(),
+            versions: versions.unsigned_abs(),
+            audio_ms: audio_ms.unsigned_abs(),
+        })
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    steps: u64,
+    weight: u64,
+    done: u64,
+    completed: u64,
+    audio_ms: u64,
+}
+
+impl Sums {
+    fn add(&mut self, group: &StepGroup) {
+        self.steps += group.count;
+        self.weight += group.weight;
+        if group.state == StepState::Completed {
+            self.done += group.weight;
+            self.completed += group.count;
+            self.audio_ms += group.audio_ms;
         }
     }
 
@@ -142,11 +169,16 @@ impl Engine {
     /// [`crate::ErrorKind::NotFound`].
     pub async fn progress(&self, actor: Actor, run: RunId) -> Result<Progress> {
         let run: Run = self.repository().find(actor, run).await?;
-        let query = Query::new(Table::Steps)
-            .parent(run.meta.id)
-            .order(Order::Position);
-        let steps: Vec<Step> = self.repository().all(actor, query).await?;
-        Ok(Progress::derive(&run, &steps))
+        let steps = Query::new(Table::Steps).parent(run.meta.id);
+        let groups = self
+            .repository()
+            .tally(actor, &steps, StepGroup::BY, StepGroup::SUM)
+            .await?;
+        let groups: Vec<_> = groups
+            .into_iter()
+            .map(StepGroup::of)
+            .collect::<Result<_>>()?;
+        Ok(Progress::derive(&run, &groups))
     }
 
     /// How far a run is, now and at every change after `revision` (0: from now on), until it is
@@ -190,13 +222,12 @@ struct Watch {
 
 impl Watch {
     async fn next(&mut self) -> Result<Progress> {
-        if self.hints.is_none() {
-            let run: Run = self.engine.repository().find(self.actor, self.run).await?;
-            // Subscribed before the first look, so that no change falls between the two.
-            let topic = Topic::runs(run.meta.owner);
-            self.hints = Some(self.engine.events().subscribe(&topic).await?);
-        }
         loop {
+            if self.hints.is_none() {
+                let run: Run = self.engine.repository().find(self.actor, self.run).await?;
+                // Subscribed before the look, so that no change falls between the two.
+                self.subscribe(Topic::runs(run.meta.owner)).await;
+            }
             if let Some(next) = self.next {
                 tokio::time::sleep_until(next).await;
             }
@@ -210,22 +241,35 @@ impl Watch {
         }
     }
 
+    /// Hints only make it sooner: where there are none, it goes on without.
+    async fn subscribe(&mut self, topic: Topic) {
+        match self.engine.events().subscribe(&topic).await {
+            Ok(hints) => self.hints = Some(hints),
+            Err(error) => tracing::debug!(%error, "no hints; looking without"),
+        }
+    }
+
     /// Waits for a hint about this run, or until it is time to look without one.
     async fn hint(&mut self) {
+        let Some(hints) = self.hints.as_mut() else {
+            tokio::time::sleep(UNHINTED).await;
+            return;
+        };
         let shared = self.engine.events().capabilities().shared;
         let wait = if shared { HINTED } else { UNHINTED };
         let run = self.run.to_string();
-        let Some(hints) = self.hints.as_mut() else {
-            return;
-        };
         let about = async {
             while let Some(event) = hints.next().await {
                 if event.payload.get("run").and_then(Value::as_str) == Some(&run) {
-                    return;
+                    return true;
                 }
             }
-            std::future::pending::<()>().await;
+            false
         };
-        let _ = tokio::time::timeout(wait, about).await;
+        if let Ok(false) = tokio::time::timeout(wait, about).await {
+            // The subscription broke; the next look makes another.
+            self.hints = None;
+            tokio::time::sleep(UNHINTED).await;
+        }
     }
 }

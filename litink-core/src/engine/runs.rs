@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Engine, steps};
 use crate::{
     Actor, BookId, Error, Result, RunId,
-    domain::{Book, Meta, Run, RunState, Step, StepState},
+    domain::{Book, BookState, Meta, Run, RunState, Step, StepState},
     events::{Event, Topic},
     provider::ProviderCapabilities,
     recipe::{Plan, PlanInput, Recipe},
@@ -135,8 +135,19 @@ impl Engine {
                 existing: true,
             });
         }
+        if actor.user().is_some_and(|user| user != book.meta.owner) {
+            // Published: readable by all, made something of by its owner.
+            return Err(Error::not_found("book", book.id()));
+        }
+        if book.state != BookState::Ready {
+            return Err(Error::conflict(
+                "the book is still being imported; import the same file again to go on with it",
+            )
+            .with_code("book_importing")
+            .with_context("book", book.id()));
+        }
         let plan = self.plan_for(actor, recipe, &book, &run.options).await?;
-        self.insert(actor, run, &plan).await
+        self.insert(run, &plan).await
     }
 
     async fn existing(&self, actor: Actor, run: &Run) -> Result<Option<Run>> {
@@ -155,21 +166,21 @@ impl Engine {
         )
     }
 
-    async fn insert(&self, actor: Actor, mut run: Run, plan: &Plan) -> Result<Started> {
+    async fn insert(&self, mut run: Run, plan: &Plan) -> Result<Started> {
         run.step_count = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
         let steps = steps::planned(&run, plan);
         let mut changes = vec![Change::insert(&run)?];
         for step in &steps {
             changes.push(Change::insert(step)?);
         }
-        let existing = match self.repository().apply(actor, changes).await {
+        let existing = match self.repository().apply(Actor::Service, changes).await {
             Ok(_) => false,
             // Somebody asked for the same at the same moment.
             Err(error) if error.code() == "already_exists" => true,
             Err(error) => return Err(error),
         };
         self.hint(&run, steps.iter()).await?;
-        let run = self.repository().find(actor, run.id()).await?;
+        let run = self.repository().find(Actor::Service, run.id()).await?;
         Ok(Started { run, existing })
     }
 
@@ -262,7 +273,7 @@ impl Engine {
             .unwrap_or_else(|| Error::internal("the run failed"))
     }
 
-    /// Changes a run's row if it is in a state for it, again when somebody else was quicker.
+    /// Changes the row of a run that the actor may see, if it is in a state for it, again when somebody else was quicker.
     pub(super) async fn transition(
         &self,
         actor: Actor,
@@ -276,7 +287,7 @@ impl Engine {
             };
             match self
                 .repository()
-                .apply(actor, vec![Change::update(&run, set)])
+                .apply(Actor::Service, vec![Change::update(&run, set)])
                 .await
             {
                 Ok(_) => {}

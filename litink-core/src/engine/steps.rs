@@ -52,6 +52,8 @@ pub(super) fn planned(run: &Run, plan: &Plan) -> Vec<Step> {
             input: step.input.clone(),
             output: Value::Null,
             error: None,
+            crashes: 0,
+            audio_ms: 0,
         })
         .collect()
 }
@@ -78,6 +80,7 @@ fn complete(run: &Run, step: &Step, output: StepOutput) -> Vec<Change> {
     let set = [
         ("state", json!(StepState::Completed)),
         ("output", output.output),
+        ("audio_ms", json!(output.audio_ms)),
         ("error", Value::Null),
     ];
     let mut changes = vec![Change::update(step, set)];

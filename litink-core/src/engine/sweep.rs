@@ -36,6 +36,7 @@ impl Engine {
         let query = Query::new(Table::Steps)
             .parent(run.id())
             .states([StepState::Pending.as_str(), StepState::Running.as_str()])
+            .matching("waiting_on", 0)
             .idle_for(idle)
             .order(Order::Position);
         let steps: Vec<Step> = self.repository().all(Actor::Worker, query).await?;

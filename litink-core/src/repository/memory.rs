@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::{
     Change, Changed, Commit, Committed, Cursor, Page, Query, Repository, RepositoryCapabilities,
-    Row, validate,
+    Row, Tallied, validate,
 };
 use crate::{
     Actor, Error, ErrorKind, Result, ResultExt, UserId,
     domain::Timestamp,
-    schema::{TABLES, Table},
+    schema::{Column, Published, TABLES, Table},
 };
 
 mod rows;
@@ -54,9 +54,10 @@ impl Repository for MemoryRepository {
 
     async fn get(&self, actor: Actor, table: Table, ids: &[Uuid]) -> Result<Vec<Option<Row>>> {
         validate::ids(ids)?;
+        validate::readable(actor, table)?;
         let store = self.store();
         let rows = store.rows(table);
-        let row = |id| rows.get(id).filter(|stored| actor.may_access(stored.owner));
+        let row = |id| rows.get(id).filter(|row| store.may_read(actor, table, row));
         Ok(ids
             .iter()
             .map(|id| row(id).map(|stored| stored.row(table, true)))
@@ -65,9 +66,14 @@ impl Repository for MemoryRepository {
 
     async fn list(&self, actor: Actor, query: &Query) -> Result<Page<Row>> {
         query.validate()?;
+        validate::readable(actor, query.table)?;
         let after = query.after.as_deref().map(Cursor::decode).transpose()?;
+        let matching = validate::matching(query)?;
         let store = self.store();
-        let found = store.find(actor, query, after);
+        let found: Vec<_> = store
+            .wanted(actor, query, matching, after)
+            .take(query.limit as usize + 1)
+            .collect();
         let more = found.len() > query.limit as usize;
         let items: Vec<Row> = found
             .into_iter()
@@ -82,8 +88,33 @@ impl Repository for MemoryRepository {
         })
     }
 
+    async fn tally(
+        &self,
+        actor: Actor,
+        query: &Query,
+        by: &[&str],
+        sum: &[&str],
+    ) -> Result<Vec<Tallied>> {
+        query.validate()?;
+        validate::readable(actor, query.table)?;
+        validate::tally(query.table, by, sum)?;
+        let matching = validate::matching(query)?;
+        let store = self.store();
+        let mut rows: Vec<_> = store.wanted(actor, query, matching, None).collect();
+        if query.table.def().has_position() {
+            rows.sort_by_key(|row| (row.position, row.id));
+        }
+        Ok(rows::tally(
+            &rows,
+            by,
+            sum,
+            query.table.def().has_position(),
+        ))
+    }
+
     async fn commit(&self, actor: Actor, commit: &Commit) -> Result<Committed> {
         validate::size(commit)?;
+        validate::writable(actor, commit)?;
         self.store().commit(actor, commit)
     }
 }
@@ -122,28 +153,53 @@ impl Store {
         &self.tables[table as usize]
     }
 
+    fn may_read(&self, actor: Actor, table: Table, row: &Stored) -> bool {
+        actor.may_access(row.owner)
+            || match table.def().published {
+                Published::Never => false,
+                Published::ByRow => row.is_published(),
+                Published::WithParent => {
+                    self.parent_of(table, row).is_some_and(Stored::is_published)
+                }
+            }
+    }
+
+    fn parent_of(&self, table: Table, row: &Stored) -> Option<&Stored> {
+        let (_, parent) = table.def().parent?;
+        self.rows(parent).get(&row.parent?).map(Arc::as_ref)
+    }
+
     fn tick(&mut self) -> i64 {
         self.clock = now_micros().max(self.clock + 1);
         self.clock
     }
 
-    fn find(&self, actor: Actor, query: &Query, after: Option<Cursor>) -> Vec<&Arc<Stored>> {
+    fn wanted<'a>(
+        &'a self,
+        actor: Actor,
+        query: &'a Query,
+        matching: Option<(&'static Column, Value)>,
+        after: Option<Cursor>,
+    ) -> impl Iterator<Item = &'a Arc<Stored>> {
         let idle = query.idle_for.map(|time| {
             let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
             now_micros().max(self.clock).saturating_sub(micros)
         });
-        let wanted = |stored: &&Arc<Stored>| {
-            actor.may_access(stored.owner)
+        let matches = move |stored: &Stored| match &matching {
+            Some((column, value)) => stored.columns.get(column.name) == Some(value),
+            None => true,
+        };
+        let wanted = move |stored: &&Arc<Stored>| {
+            self.may_read(actor, query.table, stored)
                 && query.owner.is_none_or(|owner| stored.owner == owner)
                 && query.parent.is_none_or(|id| stored.parent == Some(id))
                 && (query.states.is_empty() || stored.is_in(&query.states))
                 && idle.is_none_or(|latest| stored.updated_at <= latest)
+                && matches(stored)
         };
         self.rows(query.table)
             .scan(actor, query, after)
             .filter(wanted)
-            .take(query.limit as usize + 1)
-            .collect()
     }
 
     fn commit(&mut self, actor: Actor, commit: &Commit) -> Result<Committed> {

@@ -7,20 +7,30 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Commit, MAX_CHANGES, Row, bad_row};
+use super::{Change, Commit, MAX_CHANGES, MAX_COMMIT_BYTES, Row, bad_row};
 use crate::{
-    Error, ErrorKind, Result,
+    Actor, Error, ErrorKind, Result, ResultExt,
     domain::Timestamp,
-    schema::{COMMON_COLUMNS, Column, ColumnKind, Table},
+    schema::{Access, COMMON_COLUMNS, Column, ColumnKind, Table},
 };
 
-/// Whether a commit is within [`MAX_CHANGES`].
+/// Whether a commit is within [`MAX_CHANGES`] and [`MAX_COMMIT_BYTES`].
 ///
 /// # Errors
-/// [`ErrorKind::LimitExceeded`] with code `too_many_changes`.
+/// [`ErrorKind::LimitExceeded`] with code `too_many_changes` or `commit_too_large`.
 pub fn size(commit: &Commit) -> Result<()> {
     if commit.changes.len() <= MAX_CHANGES {
-        return Ok(());
+        let bytes: usize = commit.changes.iter().map(Change::bytes).sum();
+        if commit.changes.len() == 1 || bytes <= MAX_COMMIT_BYTES {
+            return Ok(());
+        }
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "the changes of one commit are too large together; split them",
+        )
+        .with_code("commit_too_large")
+        .with_context("bytes", bytes)
+        .with_context("limit_bytes", MAX_COMMIT_BYTES));
     }
     Err(Error::new(
         ErrorKind::LimitExceeded,
@@ -44,6 +54,39 @@ pub fn ids(ids: &[Uuid]) -> Result<()> {
             .with_code("too_many_ids")
             .with_context("limit", MAX_CHANGES),
     )
+}
+
+/// Whether this actor may read rows of this table at all.
+///
+/// # Errors
+/// [`ErrorKind::PermissionDenied`] with code `not_for_users`.
+pub fn readable(actor: Actor, table: Table) -> Result<()> {
+    let allowed = actor.user().is_none() || table.def().access != Access::None;
+    allowed.then_some(()).ok_or_else(|| not_for_users(table))
+}
+
+/// Whether this actor may write rows of these tables at all.
+///
+/// # Errors
+/// [`ErrorKind::PermissionDenied`] with code `not_for_users`.
+pub fn writable(actor: Actor, commit: &Commit) -> Result<()> {
+    if actor.user().is_none() {
+        return Ok(());
+    }
+    let denied = |change: &Change| change.table().def().access != Access::Write;
+    match commit.changes.iter().position(denied) {
+        Some(i) => Err(not_for_users(commit.changes[i].table())).context("change", i),
+        None => Ok(()),
+    }
+}
+
+fn not_for_users(table: Table) -> Error {
+    Error::new(
+        ErrorKind::PermissionDenied,
+        "users cannot do this with rows of this table; only workers and services can",
+    )
+    .with_code("not_for_users")
+    .with_context("table", table.def().name)
 }
 
 /// The columns of a row that is to be inserted: `id`, `owner` and all the table's own. The version
@@ -87,6 +130,44 @@ pub fn increment(table: Table, name: &str) -> Result<()> {
     } else {
         Err(bad_row(table, name, "only integers can be incremented"))
     }
+}
+
+/// The value that a query's column must have, in its one form.
+///
+/// # Errors
+/// `bad_row`.
+pub fn matching(query: &super::Query) -> Result<Option<(&'static Column, Value)>> {
+    let Some((name, given)) = &query.matching else {
+        return Ok(None);
+    };
+    let column = own_column(query.table, name)?;
+    Ok(Some((column, value(query.table, column, given)?)))
+}
+
+/// The columns of a tally: any to group by, integers to add up.
+///
+/// # Errors
+/// `bad_row`.
+pub fn tally(
+    table: Table,
+    by: &[&str],
+    sum: &[&str],
+) -> Result<(Vec<&'static Column>, Vec<&'static Column>)> {
+    let known = |name: &&str| {
+        let column = table.def().column(name);
+        column.ok_or_else(|| bad_row(table, name, "the table has no such column"))
+    };
+    let light = |column: &'static Column| match column.heavy || column.kind == ColumnKind::Json {
+        false => Ok(column),
+        true => Err(bad_row(table, column.name, "nothing is grouped by it")),
+    };
+    let integer = |column: &'static Column| match column.kind {
+        ColumnKind::Integer => Ok(column),
+        _ => Err(bad_row(table, column.name, "only integers can be added up")),
+    };
+    let by = by.iter().map(known).map(|column| column.and_then(light));
+    let sum = sum.iter().map(known).map(|column| column.and_then(integer));
+    Ok((by.collect::<Result<_>>()?, sum.collect::<Result<_>>()?))
 }
 
 /// Whether a row of this table can be checked for these states: at least one, and all known.

@@ -43,9 +43,13 @@ suite! {
     limits_are_kept
     users_reach_only_their_own_rows
     users_insert_only_for_themselves
+    users_write_only_what_is_theirs_to_write
+    what_is_published_everybody_reads
     keys_of_commits_are_each_actors_own
     lists_filter_by_owner_parent_and_state
+    lists_filter_by_indexed_columns
     lists_are_in_order
+    tallies_add_up_what_a_list_would_bring
     pages_bring_every_row_once
     pages_stand_firm_while_rows_come_and_go
     heavy_columns_come_when_asked_for

@@ -2,7 +2,8 @@ use async_trait::async_trait;
 use litink_core::{
     Actor, Result, ResultExt,
     repository::{
-        Commit, Committed, Cursor, Page, Query, Repository, RepositoryCapabilities, Row, validate,
+        Commit, Committed, Cursor, Page, Query, Repository, RepositoryCapabilities, Row, Tallied,
+        validate,
     },
     schema::Table,
 };
@@ -41,6 +42,7 @@ impl Repository for SqliteRepository {
 
     async fn get(&self, actor: Actor, table: Table, ids: &[Uuid]) -> Result<Vec<Option<Row>>> {
         validate::ids(ids)?;
+        validate::readable(actor, table)?;
         let ids = ids.to_vec();
         self.database
             .read(move |connection| reading::get(connection, actor, table, &ids))
@@ -50,6 +52,7 @@ impl Repository for SqliteRepository {
 
     async fn list(&self, actor: Actor, query: &Query) -> Result<Page<Row>> {
         query.validate()?;
+        validate::readable(actor, query.table)?;
         let after = query.after.as_deref().map(Cursor::decode).transpose()?;
         let query = query.clone();
         self.database
@@ -58,8 +61,26 @@ impl Repository for SqliteRepository {
             .operation("repository.list")
     }
 
+    async fn tally(
+        &self,
+        actor: Actor,
+        query: &Query,
+        by: &[&str],
+        sum: &[&str],
+    ) -> Result<Vec<Tallied>> {
+        query.validate()?;
+        validate::readable(actor, query.table)?;
+        let (by, sum) = validate::tally(query.table, by, sum)?;
+        let query = query.clone();
+        self.database
+            .read(move |connection| reading::tally(connection, actor, &query, &by, &sum))
+            .await
+            .operation("repository.tally")
+    }
+
     async fn commit(&self, actor: Actor, commit: &Commit) -> Result<Committed> {
         validate::size(commit)?;
+        validate::writable(actor, commit)?;
         // What needs no database is done here, on the caller's thread; the writer is one for all.
         let changes = changes::prepare(actor, &commit.changes)?;
         let key = commit.key;

@@ -12,7 +12,9 @@ use litink_core::{
         Beat, Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
         QueueCapabilities, Session, Turn, WorkerInfo,
     },
-    repository::{Commit, Committed, Page, Query, Repository, RepositoryCapabilities, Row},
+    repository::{
+        Commit, Committed, Page, Query, Repository, RepositoryCapabilities, Row, Tallied,
+    },
     schema::Table,
 };
 use litink_providers::sqlite::{SqliteQueue, SqliteRepository};
@@ -55,6 +57,16 @@ impl<R: Repository> Repository for ByTurns<R> {
 
     async fn list(&self, actor: Actor, query: &Query) -> Result<Page<Row>> {
         self.next().list(actor, query).await
+    }
+
+    async fn tally(
+        &self,
+        actor: Actor,
+        query: &Query,
+        by: &[&str],
+        sum: &[&str],
+    ) -> Result<Vec<Tallied>> {
+        self.next().tally(actor, query, by, sum).await
     }
 
     async fn commit(&self, actor: Actor, commit: &Commit) -> Result<Committed> {

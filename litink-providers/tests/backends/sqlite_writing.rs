@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use litink_core::{
     Actor, LOCAL_USER, UserId,
-    domain::{Book, BookState, Chapter, Meta},
+    domain::{Book, BookState, Chapter, Meta, Visibility},
     repository::{Change, Commit, Query, Repository, RepositoryExt},
     schema::Table,
     storage::{Area, StorageKey},
@@ -37,6 +37,7 @@ pub(crate) fn book(title: &str) -> Book {
         chapter_count: 0,
         char_count: 0,
         warnings: vec![],
+        visibility: Visibility::Private,
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) async fn finish(context: &StepContext) -> Result<StepOutput> {
         .delete_prefix(Actor::Worker, &prefix)
         .await?;
     Ok(StepOutput {
+        audio_ms: 0,
         output: json!({}),
         changes: Vec::new(),
     })
@@ -270,6 +271,7 @@ impl Package<'_> {
         };
         let output = json!({ "export": export.id() });
         Ok(StepOutput {
+            audio_ms: 0,
             output,
             changes: vec![Change::insert(&export)?],
         })

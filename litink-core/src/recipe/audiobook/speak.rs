@@ -25,7 +25,6 @@ pub(super) struct SpeakInput {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SpeakOutput {
     pub(super) generation: GenerationId,
-    pub(super) speech_ms: u64,
 }
 
 pub(super) async fn execute(
@@ -45,8 +44,9 @@ pub(super) async fn execute(
     let Asset::Speech { duration_ms, .. } = made.asset else {
         return Err(super::super::wrong_kind(&options.provider, "speech"));
     };
-    StepOutput::new(SpeakOutput {
+    let mut output = StepOutput::new(SpeakOutput {
         generation: made.id,
-        speech_ms: duration_ms,
-    })
+    })?;
+    output.audio_ms = duration_ms;
+    Ok(output)
 }

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::timestamp;
 use crate::{
     Actor, UserId,
-    repository::{Cursor, Order, Query, Row},
-    schema::Table,
+    repository::{Cursor, Order, Query, Row, Tallied},
+    schema::{Published, Table},
 };
 
 /// A stored row; never changed, only replaced.
@@ -25,7 +25,7 @@ pub(super) struct Stored {
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
     pub(super) parent: Option<Uuid>,
-    position: Option<i64>,
+    pub(super) position: Option<i64>,
     pub(super) columns: Map<String, Value>,
 }
 
@@ -86,6 +86,11 @@ impl Stored {
         state.is_some_and(|state| states.iter().any(|wanted| wanted == state))
     }
 
+    /// Whether every user may read it, where rows of its table are published one by one.
+    pub(super) fn is_published(&self) -> bool {
+        self.columns.get("visibility").and_then(Value::as_str) == Some("published")
+    }
+
     /// As a row, with or without the heavy columns.
     pub(super) fn row(&self, table: Table, heavy: bool) -> Row {
         let def = table.def();
@@ -105,6 +110,42 @@ impl Stored {
             .into_iter()
             .chain(parent)
     }
+}
+
+/// Counts and adds up, a group for each combination of values; the groups in the order of their
+/// first rows, or of their values.
+pub(super) fn tally(
+    rows: &[&Arc<Stored>],
+    by: &[&str],
+    sum: &[&str],
+    in_order: bool,
+) -> Vec<Tallied> {
+    let mut groups: Vec<Tallied> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let integer = |row: &Stored, name: &&str| row.columns.get(*name).and_then(Value::as_i64);
+    for row in rows {
+        let value = |name: &&str| row.columns.get(*name).cloned().unwrap_or_default();
+        let by: Vec<Value> = by.iter().map(value).collect();
+        let place = *places
+            .entry(Value::from(by.clone()).to_string())
+            .or_insert_with(|| {
+                groups.push(Tallied {
+                    by,
+                    count: 0,
+                    sums: vec![0; sum.len()],
+                });
+                groups.len() - 1
+            });
+        let group = &mut groups[place];
+        group.count += 1;
+        for (total, name) in group.sums.iter_mut().zip(sum) {
+            *total = total.saturating_add(integer(row, name).unwrap_or(0));
+        }
+    }
+    if !in_order {
+        groups.sort_by_key(|group| Value::from(group.by.clone()).to_string());
+    }
+    groups
 }
 
 fn uuid(columns: &Map<String, Value>, name: &str) -> Option<Uuid> {
@@ -196,7 +237,11 @@ impl Rows {
         query: &Query,
         after: Option<Cursor>,
     ) -> impl Iterator<Item = &'a Arc<Stored>> + use<'a> {
-        let owner = query.owner.or(actor.user()).map(Scope::Owner);
+        // Where everybody reads some rows, a user's own are not all that can be found.
+        let own = actor
+            .user()
+            .filter(|_| query.table.def().published == Published::Never);
+        let owner = query.owner.or(own).map(Scope::Owner);
         let scope = query.parent.map(Scope::Parent).or(owner);
         let scope = scope.unwrap_or(Scope::All);
         let (index, descending) = match query.order {

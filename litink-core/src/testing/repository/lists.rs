@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::rows::{ALL, book, chapter, insert, step, stored_book, stored_run};
 use crate::{
-    Actor, ErrorKind, UserId,
-    domain::{Book, Entity, Step},
-    repository::{Change, MAX_LIMIT, Order, Query, Repository, RepositoryExt, Row},
+    Actor, ChapterId, ErrorKind, UserId,
+    domain::{Book, Entity, Step, StepState},
+    repository::{Change, MAX_LIMIT, Order, Query, Repository, RepositoryExt, Row, Tallied},
     schema::Table,
 };
 
@@ -224,14 +224,98 @@ pub async fn bad_queries_are_refused(repository: Arc<dyn Repository>) {
         (Query::new(Book::TABLE).order(Order::Position), "bad_query"),
         (Query::new(Table::Books).parent(Uuid::nil()), "bad_query"),
         (Query::new(Table::Runs).states(["nonsense"]), "bad_query"),
+        (Query::new(Table::Steps).matching("weight", 1), "bad_query"),
+        (
+            Query::new(Table::Steps).matching("waiting_on", "x"),
+            "bad_row",
+        ),
         (
             Query::new(Table::Runs).after(Some("nonsense".into())),
             "bad_cursor",
         ),
     ];
     for (query, code) in bad {
-        let error = repository.list(ALL, &query).await.unwrap_err();
+        let error = repository.list(ALL, &query).await.expect_err(code);
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{query:?}");
         assert_eq!(error.code(), code, "{query:?}");
     }
+}
+
+/// A list can ask for the value of an indexed column, null included.
+pub async fn lists_filter_by_indexed_columns(repository: Arc<dyn Repository>) {
+    let (_, run) = stored_run(&*repository, UserId::random()).await;
+    let waiting = |position: u32| Step {
+        waiting_on: position % 3,
+        ..step(&run, position)
+    };
+    let inserts = (0..9).map(|i| Change::insert(&waiting(i)).unwrap());
+    repository.apply(ALL, inserts.collect()).await.unwrap();
+    let steps = Query::new(Table::Steps)
+        .parent(run.id())
+        .order(Order::Position);
+    let ready = steps.clone().matching("waiting_on", 0).limit(2);
+    let expected: Vec<Uuid> = [0, 3, 6].map(|i| waiting(i).meta.id).into();
+    assert_eq!(paged(&*repository, ready).await, expected);
+    let none = ids(&*repository, &steps.matching("waiting_on", 7)).await;
+    assert!(none.is_empty());
+    let mine = Query::new(Table::Generations).owner(run.meta.owner);
+    let none = ids(&*repository, &mine.matching("run_id", Value::Null)).await;
+    assert!(none.is_empty());
+}
+
+/// A tally counts and adds up what a list would bring, whatever its limit.
+pub async fn tallies_add_up_what_a_list_would_bring(repository: Arc<dyn Repository>) {
+    let (_, run) = stored_run(&*repository, UserId::random()).await;
+    let (one, other) = (ChapterId::random(), ChapterId::random());
+    let of = |position: u32, chapter_id, state| Step {
+        chapter_id,
+        state,
+        weight: u64::from(position),
+        ..step(&run, position)
+    };
+    let (pending, completed) = (StepState::Pending, StepState::Completed);
+    let steps = [
+        of(0, None, pending),
+        of(1, Some(other), completed),
+        of(2, Some(one), pending),
+        of(3, Some(one), pending),
+        of(4, Some(other), completed),
+        of(5, None, pending),
+    ];
+    let inserts = steps.iter().map(|step| Change::insert(step).unwrap());
+    repository.apply(ALL, inserts.collect()).await.unwrap();
+    let query = Query::new(Table::Steps).parent(run.id()).limit(1);
+    let by = ["chapter_id", "state"];
+    let tally = repository
+        .tally(ALL, &query, &by, &["weight", "version"])
+        .await
+        .unwrap();
+    let group = |by, count, sums| Tallied { by, count, sums };
+    let expected = [
+        group(vec![Value::Null, json!("pending")], 2, vec![5, 2]),
+        group(vec![json!(other), json!("completed")], 2, vec![5, 2]),
+        group(vec![json!(one), json!("pending")], 2, vec![5, 2]),
+    ];
+    assert_eq!(tally, expected);
+    let pending = query.clone().states(["pending"]).matching("waiting_on", 0);
+    let tally = repository
+        .tally(ALL, &pending, &[], &["weight"])
+        .await
+        .unwrap();
+    assert_eq!(tally, [group(Vec::new(), 4, vec![10])]);
+    let nothing = query.clone().parent(Uuid::now_v7());
+    let tally = repository
+        .tally(ALL, &nothing, &[], &["weight"])
+        .await
+        .unwrap();
+    assert_eq!(tally, []);
+    for (by, sum) in [(["input"], []), (["nonsense"], [])] as [([&str; 1], [&str; 0]); 2] {
+        let error = repository.tally(ALL, &query, &by, &sum).await.unwrap_err();
+        assert_eq!(error.code(), "bad_row");
+    }
+    let error = repository
+        .tally(ALL, &query, &[], &["key"])
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "bad_row");
 }

@@ -7,7 +7,7 @@ use crate::{
     Actor, BookId, Error, RunId, UserId,
     domain::{
         Block, BlockKind, Book, BookState, Chapter, ChapterKind, Entity, Export, Meta, Run,
-        RunState, Step, StepState, Warning,
+        RunState, Step, StepState, Visibility, Warning,
     },
     repository::{Change, Repository, RepositoryExt, Row},
     storage::{Area, StorageKey},
@@ -41,6 +41,7 @@ pub(super) fn book(owner: UserId) -> Book {
             code: "guessed".into(),
             message: "a sentence".into(),
         }],
+        visibility: Visibility::Private,
     }
 }
 
@@ -89,6 +90,8 @@ pub(super) fn step(run: &Run, position: u32) -> Step {
         input: json!({"text": "input"}),
         output: Value::Null,
         error: None,
+        crashes: 0,
+        audio_ms: 0,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use litink_core::{
     Actor, Result,
-    repository::{Cursor, Order, Page, Query, Row},
-    schema::Table,
+    repository::{Cursor, Order, Page, Query, Row, Tallied, validate},
+    schema::{Column, Published, Table},
 };
 use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value as SqlValue};
 use uuid::Uuid;
@@ -21,24 +21,42 @@ pub(super) fn get(
     ids: &[Uuid],
 ) -> Result<Vec<Option<Row>>> {
     let statements = statements::of(table);
-    let mut statement = connection.prepare_cached(&statements.get).db()?;
+    let (scope, params) = readable(actor, table);
+    let sql = match scope {
+        Some(scope) => format!("{} AND {scope}", statements.get),
+        None => statements.get.clone(),
+    };
+    let mut statement = connection.prepare_cached(&sql).db()?;
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
         let row = statement
-            .query_row([id], |found| Ok(values::row(table, &statements.all, found)))
+            .query_row(
+                params_from_iter([blob(*id)].iter().chain(&params)),
+                |found| Ok(values::row(table, &statements.all, found)),
+            )
             .optional()
             .db()?
             .transpose()?;
-        rows.push(visible(actor, row)?);
+        rows.push(row);
     }
     Ok(rows)
 }
 
-fn visible(actor: Actor, row: Option<Row>) -> Result<Option<Row>> {
-    match row {
-        Some(row) if actor.may_access(row.owner()?) => Ok(Some(row)),
-        _ => Ok(None),
-    }
+/// The condition by which a user reads a row: it is theirs, or published.
+fn readable(actor: Actor, table: Table) -> (Option<String>, Vec<SqlValue>) {
+    let Some(user) = actor.user() else {
+        return (None, Vec::new());
+    };
+    let def = table.def();
+    let scope = match (def.published, def.parent) {
+        (Published::ByRow, _) => "(owner = ? OR visibility = 'published')".into(),
+        (Published::WithParent, Some((column, parent))) => format!(
+            "(owner = ? OR {column} IN (SELECT id FROM {} WHERE visibility = 'published'))",
+            parent.def().name
+        ),
+        _ => "owner = ?".into(),
+    };
+    (Some(scope), vec![blob(user.0)])
 }
 
 pub(super) fn list(
@@ -53,7 +71,8 @@ pub(super) fn list(
     } else {
         &statements.light
     };
-    let (filter, params) = filter(actor, query, after);
+    let (filter, mut params) = filter(actor, query, after)?;
+    params.push(SqlValue::Integer(i64::from(query.limit) + 1));
     let sql = format!(
         "SELECT {} FROM {}{filter} ORDER BY {} LIMIT ?",
         statements::names(columns),
@@ -109,15 +128,18 @@ fn order(order: Order) -> Sorting {
     }
 }
 
-/// The conditions, and the parameters of the whole statement.
-fn filter(actor: Actor, query: &Query, after: Option<Cursor>) -> (String, Vec<SqlValue>) {
+/// The conditions and their parameters.
+fn filter(actor: Actor, query: &Query, after: Option<Cursor>) -> Result<(String, Vec<SqlValue>)> {
     let mut conditions: Vec<String> = Vec::new();
     let mut params = Vec::new();
     let mut add = |condition: String, values: Vec<SqlValue>| {
         conditions.push(condition);
         params.extend(values);
     };
-    for owner in actor.user().into_iter().chain(query.owner) {
+    if let (Some(scope), params) = readable(actor, query.table) {
+        add(scope, params);
+    }
+    if let Some(owner) = query.owner {
         add("owner = ?".into(), vec![blob(owner.0)]);
     }
     if let (Some((column, _)), Some(parent)) = (query.table.def().parent, query.parent) {
@@ -133,18 +155,73 @@ fn filter(actor: Actor, query: &Query, after: Option<Cursor>) -> (String, Vec<Sq
         let latest = now_micros().saturating_sub(micros);
         add("updated_at <= ?".into(), vec![SqlValue::Integer(latest)]);
     }
+    if let Some((column, value)) = validate::matching(query)? {
+        // `IS`, since the value may be null.
+        let value = values::encode(query.table, column, &value)?;
+        add(format!("{} IS ?", column.name), vec![value]);
+    }
     if let Some(cursor) = after {
         let Sorting { key, after, .. } = order(query.order);
         let place = vec![SqlValue::Integer(cursor.key), blob(cursor.id)];
         add(format!("({key}, id) {after} (?, ?)"), place);
     }
-    params.push(SqlValue::Integer(i64::from(query.limit) + 1));
     let filter = if conditions.is_empty() {
         String::new()
     } else {
         format!(" WHERE {}", conditions.join(" AND "))
     };
-    (filter, params)
+    Ok((filter, params))
+}
+
+pub(super) fn tally(
+    connection: &Connection,
+    actor: Actor,
+    query: &Query,
+    by: &[&'static Column],
+    sum: &[&'static Column],
+) -> Result<Vec<Tallied>> {
+    let def = query.table.def();
+    let (filter, params) = filter(actor, query, None)?;
+    let names = statements::names(by);
+    let sums: String = sum
+        .iter()
+        .map(|column| format!(", ifnull(sum({}), 0)", column.name))
+        .collect();
+    let group = if by.is_empty() {
+        // Without a group there is one row, also of nothing.
+        " HAVING count(*) > 0".into()
+    } else {
+        format!(" GROUP BY {names}")
+    };
+    let order = if def.has_position() {
+        " ORDER BY min(position)".into()
+    } else if by.is_empty() {
+        String::new()
+    } else {
+        format!(" ORDER BY {names}")
+    };
+    let comma = if by.is_empty() { "" } else { ", " };
+    let sql = format!(
+        "SELECT {names}{comma}count(*){sums} FROM {}{filter}{group}{order}",
+        def.name
+    );
+    let mut statement = connection.prepare_cached(&sql).db()?;
+    let mut found = statement.query(params_from_iter(params)).db()?;
+    let mut groups = Vec::new();
+    while let Some(row) = found.next().map_err(database_error)? {
+        let group = values::row(query.table, by, row)?;
+        let value = |column: &&Column| group.columns.get(column.name).cloned();
+        let integer = |i: usize| row.get::<_, i64>(by.len() + i).map_err(database_error);
+        groups.push(Tallied {
+            by: by
+                .iter()
+                .map(|column| value(column).unwrap_or_default())
+                .collect(),
+            count: integer(0)?.unsigned_abs(),
+            sums: (1..=sum.len()).map(integer).collect::<Result<_>>()?,
+        });
+    }
+    Ok(groups)
 }
 
 pub(super) fn blob(id: Uuid) -> SqlValue {

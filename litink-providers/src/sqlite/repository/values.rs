@@ -101,6 +101,7 @@ mod tests {
                 kind,
                 nullable: true,
                 heavy: false,
+                indexed: false,
             };
             let stored = encode(Table::Books, &column, &value).unwrap();
             assert_eq!(
