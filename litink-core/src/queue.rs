@@ -49,7 +49,8 @@ pub use memory::MemoryQueue;
 ///
 /// # Errors
 /// [`crate::ErrorKind::Conflict`] (code `session_lost`) when the session expired: stop all its jobs
-/// and open another; [`crate::ErrorKind::LimitExceeded`] (code `args_too_large`);
+/// and open another; [`crate::ErrorKind::LimitExceeded`] (code `args_too_large` or
+/// `too_many_jobs`);
 /// [`crate::ErrorKind::Unavailable`], [`crate::ErrorKind::StorageFull`].
 ///
 /// # Implementing
@@ -59,7 +60,7 @@ pub trait Queue: Send + Sync + Debug {
     /// What this backend can do.
     fn capabilities(&self) -> QueueCapabilities;
 
-    /// Adds jobs, all or none; one answer each, in order.
+    /// Adds jobs, at most [`MAX_BATCH`], all or none; one answer each, in order.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>>;
 
     /// Begins a worker's session.
@@ -119,6 +120,9 @@ impl QueueCapabilities {
 
 /// The largest `args` of a job, as JSON. Pass ids, not books.
 pub const MAX_ARGS_BYTES: usize = 64 * 1024;
+
+/// The most jobs that one call adds: what any backend does in one short, atomic piece of work.
+pub const MAX_BATCH: usize = 1_000;
 
 /// A job to be added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

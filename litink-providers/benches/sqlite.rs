@@ -137,8 +137,8 @@ fn job(i: usize) -> NewJob {
 }
 
 async fn executions(queue: SqliteQueue, workers: usize, batch: u32, jobs: usize) -> f64 {
-    for begin in (0..jobs).step_by(5_000) {
-        let jobs: Vec<NewJob> = (begin..begin + 5_000).map(job).collect();
+    for begin in (0..jobs).step_by(1_000) {
+        let jobs: Vec<NewJob> = (begin..begin + 1_000).map(job).collect();
         queue.enqueue(&jobs).await.expect("enqueued");
     }
     let begun = Instant::now();

@@ -12,7 +12,7 @@ use crate::{
     Actor, Error, ErrorKind, Result, Retry, RunId, StepId,
     domain::{Failure, Meta, Run, RunState, Step, StepState},
     provider::Extensions,
-    queue::{Job, NewJob, Outcome},
+    queue::{Job, MAX_BATCH, NewJob, Outcome},
     recipe::{Plan, StepOutput},
     repository::{Change, RepositoryExt},
     schema::Table,
@@ -145,8 +145,8 @@ impl Engine {
             .filter(|step| step.waiting_on == 0 && step.state != StepState::Completed)
             .map(|step| self.job(run, step.id(), &step.kind))
             .collect();
-        if !jobs.is_empty() {
-            self.queue().enqueue(&jobs).await?;
+        for batch in jobs.chunks(MAX_BATCH) {
+            self.queue().enqueue(batch).await?;
         }
         Ok(())
     }

@@ -1,14 +1,24 @@
 //! What every queue checks before it adds jobs.
 
-use super::{MAX_ARGS_BYTES, NewJob, QueueCapabilities};
+use super::{MAX_ARGS_BYTES, MAX_BATCH, NewJob, QueueCapabilities};
 use crate::{Error, ErrorKind, Result};
 
 /// Whether a queue with these capabilities can take these jobs.
 ///
 /// # Errors
-/// [`ErrorKind::LimitExceeded`] (code `args_too_large`), [`ErrorKind::Unsupported`] (code
-/// `not_supported_by_queue`), each naming the job by its index.
+/// [`ErrorKind::LimitExceeded`] (code `too_many_jobs`, or `args_too_large`),
+/// [`ErrorKind::Unsupported`] (code `not_supported_by_queue`); the last two name the job by its
+/// index.
 pub fn jobs(jobs: &[NewJob], capabilities: QueueCapabilities) -> Result<()> {
+    if jobs.len() > MAX_BATCH {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "too many jobs at once; add them in batches",
+        )
+        .with_code("too_many_jobs")
+        .with_context("jobs", jobs.len())
+        .with_context("limit", MAX_BATCH));
+    }
     for (i, job) in jobs.iter().enumerate() {
         let bytes = job.args.to_string().len();
         if bytes > MAX_ARGS_BYTES {

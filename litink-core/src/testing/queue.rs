@@ -37,6 +37,7 @@ lease_suite! {
         of_a_hundred_enqueues_with_a_key_one_adds
         an_id_is_added_once
         large_arguments_are_refused_with_the_whole_batch
+        large_batches_are_refused
         what_capabilities_deny_is_refused
         jobs_come_by_priority_then_by_age
         what_became_available_first_comes_first

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::worker::{Worker, add, job, new_job, new_kind, state};
 use crate::{
     ErrorKind, JobId, UserId,
-    queue::{Enqueued, JobState, MAX_ARGS_BYTES, NewJob, Outcome, Queue},
+    queue::{Enqueued, JobState, MAX_ARGS_BYTES, MAX_BATCH, NewJob, Outcome, Queue},
     testing::suite::skipped,
 };
 
@@ -173,6 +173,21 @@ pub async fn large_arguments_are_refused_with_the_whole_batch(queue: Arc<dyn Que
     let error = queue.enqueue(&batch).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
     assert_eq!(error.code(), "args_too_large");
+    assert_eq!(queue.get(&[batch[0].id]).await.unwrap(), [None]);
+}
+
+/// The largest batch is taken; one job more is refused, and nothing of it is added.
+pub async fn large_batches_are_refused(queue: Arc<dyn Queue>) {
+    let kind = new_kind();
+    let mut batch: Vec<NewJob> = (0..MAX_BATCH).map(|_| new_job(&kind)).collect();
+    assert_eq!(queue.enqueue(&batch).await.unwrap().len(), MAX_BATCH);
+    for job in &mut batch {
+        job.id = JobId::random();
+    }
+    batch.push(new_job(&kind));
+    let error = queue.enqueue(&batch).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert_eq!(error.code(), "too_many_jobs");
     assert_eq!(queue.get(&[batch[0].id]).await.unwrap(), [None]);
 }
 
