@@ -29,6 +29,7 @@ mod progress;
 mod runs;
 mod steps;
 mod sweep;
+mod transfer;
 mod worker;
 
 pub use books::{ImportOptions, Imported};
@@ -37,6 +38,7 @@ pub use exports::ExportReader;
 pub use generate::{Asset, Made, StoredMedia};
 pub use progress::{ChapterProgress, Progress};
 pub use runs::{RunSpec, Started};
+pub use transfer::Carried;
 pub use worker::{Worker, WorkerOptions};
 
 /// The engine. Cloning it is cheap and shares everything.

@@ -19,6 +19,7 @@ mod print;
 mod report;
 mod runs;
 mod serve;
+mod transfer;
 mod voices;
 mod work;
 
@@ -81,6 +82,10 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Bring the database to this version's schema.
     Migrate(migrate::Migrate),
+    /// Write every row and every file into a folder, to keep or to import elsewhere.
+    ExportData(transfer::ExportData),
+    /// Read such a folder into whatever the settings name, and compare.
+    ImportData(transfer::ImportData),
     /// Print the OpenAPI description of the HTTP API.
     Openapi,
 }
@@ -124,6 +129,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Work(command) => command.run(&settings).await,
         Command::Doctor(command) => command.run(&settings).await,
         Command::Migrate(command) => command.run(&settings).await,
+        Command::ExportData(command) => command.run(&settings).await,
+        Command::ImportData(command) => command.run(&settings).await,
         Command::Openapi => print_openapi(),
     }
 }
