@@ -63,6 +63,11 @@ impl App {
 
     async fn with(config: ServerConfig, provider: ScriptedProvider) -> Self {
         let engine = Engine::builder().provider(Arc::new(provider)).build();
+        Self::of(config, engine).await
+    }
+
+    /// Of an engine of one's own.
+    pub(crate) async fn of(config: ServerConfig, engine: Engine) -> Self {
         let stop = CancellationToken::new();
         let worker = engine.worker(Default::default());
         tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));

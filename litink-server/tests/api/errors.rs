@@ -1,11 +1,21 @@
 //! Every answer that is an error is a problem.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use http_body_util::Full;
 use hyper::Method;
+use litink_core::{
+    Actor, Result,
+    engine::Engine,
+    repository::{
+        Commit, Committed, Page, Query, Repository, RepositoryCapabilities, Row, Tallied,
+    },
+    schema::Table,
+};
 use litink_server::ServerConfig;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::app::{App, json_body};
 
@@ -86,10 +96,66 @@ async fn a_full_server_and_a_slow_request() {
     assert_eq!(full.get("/health/live").await.status, 200);
 
     let config = ServerConfig {
-        request_timeout: Duration::ZERO,
+        request_timeout: Duration::from_millis(50),
         ..ServerConfig::default()
     };
-    let hasty = App::with_config(config).await;
+    let hasty = App::of(config, engine_on(Ill::Hangs)).await;
     let late = hasty.get("/api/v1/books").await;
-    assert!(late.status == 504 || late.status == 200, "{late:?}");
+    assert_eq!(late.status, 504, "{late:?}");
+    assert_eq!(hasty.get("/health/live").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_the_server_goes_on() {
+    let app = App::of(ServerConfig::default(), engine_on(Ill::Panics)).await;
+    for _ in 0..2 {
+        let refused = app.get("/api/v1/books").await;
+        assert_eq!(refused.status, 500, "{refused:?}");
+        let problem = refused.problem();
+        assert!(!problem.contains("secret"), "{problem}");
+    }
+    assert_eq!(app.get("/health/live").await.status, 200);
+}
+
+fn engine_on(ill: Ill) -> Engine {
+    Engine::builder().repository(Arc::new(ill)).build()
+}
+
+/// Rows that are never answered.
+#[derive(Debug)]
+enum Ill {
+    Hangs,
+    Panics,
+}
+
+impl Ill {
+    async fn answer<T>(&self) -> Result<T> {
+        match self {
+            Self::Hangs => std::future::pending().await,
+            Self::Panics => panic!("a secret of the house"),
+        }
+    }
+}
+
+#[async_trait]
+impl Repository for Ill {
+    fn capabilities(&self) -> RepositoryCapabilities {
+        RepositoryCapabilities::new()
+    }
+
+    async fn get(&self, _: Actor, _: Table, _: &[Uuid]) -> Result<Vec<Option<Row>>> {
+        self.answer().await
+    }
+
+    async fn list(&self, _: Actor, _: &Query) -> Result<Page<Row>> {
+        self.answer().await
+    }
+
+    async fn tally(&self, _: Actor, _: &Query, _: &[&str], _: &[&str]) -> Result<Vec<Tallied>> {
+        self.answer().await
+    }
+
+    async fn commit(&self, _: Actor, _: &Commit) -> Result<Committed> {
+        self.answer().await
+    }
 }
