@@ -9,7 +9,7 @@ use litink_core::{
     repository::{MemoryRepository, Repository},
 };
 use litink_providers::{
-    embedded::EmbeddedStores,
+    Settings, connect,
     sqlite::{SqliteDatabase, SqliteQueue, SqliteRepository},
 };
 use tempfile::TempDir;
@@ -71,8 +71,9 @@ impl Backend {
         let builder = match self {
             Self::Memory => Engine::builder(),
             Self::Sqlite => {
-                let lease = std::time::Duration::from_secs(60);
-                let stores = EmbeddedStores::open(&folder.path().join("data"), lease).await?;
+                let mut settings = Settings::in_folder(folder.path().join("data"));
+                settings.lease_s = 60.0;
+                let stores = connect(&settings).await?;
                 Engine::builder()
                     .repository(stores.repository)
                     .queue(stores.queue)

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     Error, ErrorKind, Result, RunId,
+    backend::{Connected, Given},
     cache::{Cache, MemoryCache},
     encoder::{AudioEncoder, AudioFormat, WavEncoder},
     events::{Events, MemoryEvents},
@@ -57,6 +58,7 @@ struct Inner {
     queue: Arc<dyn Queue>,
     cache: Arc<dyn Cache>,
     events: Arc<dyn Events>,
+    backends: Vec<Connected>,
     encoders: Vec<Arc<dyn AudioEncoder>>,
     recipes: Vec<Arc<dyn Recipe>>,
     providers: RwLock<BTreeMap<String, Arc<dyn GenerationProvider>>>,
@@ -65,6 +67,18 @@ struct Inner {
     /// Python, say), until somebody asks.
     failures: Mutex<HashMap<RunId, Error>>,
     options: EngineOptions,
+}
+
+impl Inner {
+    fn given(&self) -> [Given; 5] {
+        [
+            Given::Repository(Arc::clone(&self.repository)),
+            Given::Storage(Arc::clone(&self.storage)),
+            Given::Queue(Arc::clone(&self.queue)),
+            Given::Cache(Arc::clone(&self.cache)),
+            Given::Events(Arc::clone(&self.events)),
+        ]
+    }
 }
 
 /// Settings of an engine.
@@ -111,6 +125,7 @@ impl Engine {
                 queue: Arc::new(MemoryQueue::default()),
                 cache: Arc::new(MemoryCache::default()),
                 events: Arc::new(MemoryEvents::default()),
+                backends: Vec::new(),
                 encoders: vec![Arc::new(WavEncoder)],
                 recipes: vec![Arc::new(Audiobook)],
                 providers: RwLock::default(),
@@ -149,6 +164,14 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> &dyn Events {
         &*self.inner.events
+    }
+
+    /// The systems that fulfil these contracts, for those who run them. Every contract is fulfilled
+    /// by one; what was given without a [`Backend`](crate::backend::Backend) is asked through its
+    /// contract.
+    #[must_use]
+    pub fn backends(&self) -> &[Connected] {
+        &self.inner.backends
     }
 
     /// The settings.
@@ -301,6 +324,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Says which system fulfils contracts that were given, for those who run it.
+    #[must_use]
+    pub fn backend(mut self, backend: Connected) -> Self {
+        self.inner.backends.push(backend);
+        self
+    }
+
     /// Adds an encoder; the first that has a format serves it. WAV is built in.
     #[must_use]
     pub fn encoder(mut self, encoder: Arc<dyn AudioEncoder>) -> Self {
@@ -317,12 +347,11 @@ impl EngineBuilder {
 
     /// Registers a provider.
     #[must_use]
-    pub fn provider(self, provider: Arc<dyn GenerationProvider>) -> Self {
-        let engine = self.build();
-        engine.register_provider(provider);
-        Self {
-            inner: Arc::into_inner(engine.inner).unwrap_or_else(|| unreachable!("not shared")),
-        }
+    pub fn provider(mut self, provider: Arc<dyn GenerationProvider>) -> Self {
+        let providers = self.inner.providers.get_mut();
+        let providers = providers.unwrap_or_else(PoisonError::into_inner);
+        providers.insert(provider.name().to_owned(), provider);
+        self
     }
 
     /// Settings.
@@ -334,7 +363,15 @@ impl EngineBuilder {
 
     /// The engine.
     #[must_use]
-    pub fn build(self) -> Engine {
+    pub fn build(mut self) -> Engine {
+        for given in self.inner.given() {
+            let contract = given.contract();
+            let named = |it: &Connected| it.contracts.contains(&contract);
+            if !self.inner.backends.iter().any(named) {
+                let backend = Connected::new([contract], Arc::new(given));
+                self.inner.backends.push(backend);
+            }
+        }
         Engine {
             inner: Arc::new(self.inner),
         }

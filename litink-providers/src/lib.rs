@@ -10,22 +10,17 @@ pub mod object_store;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-#[cfg(all(feature = "sqlite", feature = "object-store"))]
-pub mod embedded;
-#[cfg(all(
-    feature = "sqlite",
-    feature = "object-store",
-    feature = "ffmpeg",
-    feature = "local"
-))]
+mod connect;
+mod environment;
+#[cfg(any(feature = "sqlite", feature = "object-store"))]
+mod folder;
 mod open;
 mod settings;
+pub mod url;
 
-#[cfg(all(
-    feature = "sqlite",
-    feature = "object-store",
-    feature = "ffmpeg",
-    feature = "local"
-))]
-pub use open::{encoder, open, schema_version, worker_options};
-pub use settings::{Secret, ServerSettings, Settings};
+pub use connect::{Attempt, Backends, connect, connect_each};
+pub use environment::{Addresses, Environment};
+#[cfg(feature = "ffmpeg")]
+pub use open::encoder;
+pub use open::{engine, open, worker_options};
+pub use settings::{Secret, ServerSettings, Settings, SupabaseSettings};

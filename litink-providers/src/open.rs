@@ -1,33 +1,67 @@
 //! From settings to an engine.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use litink_core::{
-    Error, Result,
-    engine::{Engine, EngineBuilder, EngineOptions, WorkerOptions},
-    queue::MemoryQueue,
+    Result, ResultExt,
+    engine::{Engine, EngineOptions, WorkerOptions},
 };
 
-use crate::{Settings, embedded::EmbeddedStores, ffmpeg::FfmpegEncoder, local::LocalProvider};
+use crate::{
+    Settings,
+    connect::{Backends, connect},
+};
 
-/// Opens an engine as the settings say: its backends, the ffmpeg encoder where the program is
-/// installed, and the local provider.
+/// Opens an engine as the settings say: [`connect`], look whether every backend can be used, and
+/// [`engine`].
 ///
 /// # Errors
 /// As the backends': [`litink_core::ErrorKind::PermissionDenied`] for a folder that is read-only,
 /// `Corrupt` for a damaged database, and so on.
 pub async fn open(settings: &Settings) -> Result<Engine> {
-    let builder = backends(Engine::builder(), settings).await?;
-    let builder = match encoder(settings) {
-        Ok(encoder) => builder.encoder(Arc::new(encoder)),
-        Err(error) => {
-            tracing::info!(%error, "only WAV and subtitles can be made");
-            builder
+    let backends = connect(settings).await?;
+    backends.ready().await?;
+    Ok(engine(backends, settings))
+}
+
+impl Backends {
+    /// Whether every one can be used.
+    ///
+    /// # Errors
+    /// That of the first that cannot.
+    pub async fn ready(&self) -> Result<()> {
+        for it in &self.connected {
+            let ready = it.backend.ready().await;
+            ready.context("backend", it.backend.describe())?;
         }
-    };
-    let engine = builder.options(options(settings)).build();
-    engine.register_provider(Arc::new(LocalProvider::new()));
-    Ok(engine)
+        Ok(())
+    }
+}
+
+/// An engine on backends: with the ffmpeg encoder where the program is installed, and the local
+/// provider, as far as these features are compiled in.
+#[must_use]
+pub fn engine(backends: Backends, settings: &Settings) -> Engine {
+    let mut builder = Engine::builder()
+        .repository(backends.repository)
+        .storage(backends.storage)
+        .queue(backends.queue)
+        .cache(backends.cache)
+        .events(backends.events)
+        .options(options(settings));
+    for backend in backends.connected {
+        builder = builder.backend(backend);
+    }
+    #[cfg(feature = "ffmpeg")]
+    match encoder(settings) {
+        Ok(encoder) => builder = builder.encoder(std::sync::Arc::new(encoder)),
+        Err(error) => tracing::info!(%error, "only WAV and subtitles can be made"),
+    }
+    #[cfg(feature = "local")]
+    {
+        builder = builder.provider(std::sync::Arc::new(crate::local::LocalProvider::new()));
+    }
+    builder.build()
 }
 
 /// The worker's settings.
@@ -43,27 +77,15 @@ pub fn worker_options(settings: &Settings) -> WorkerOptions {
     options
 }
 
-async fn backends(builder: EngineBuilder, settings: &Settings) -> Result<EngineBuilder> {
-    if settings.in_memory {
-        return Ok(builder.queue(Arc::new(MemoryQueue::with_lease(settings.lease()))));
-    }
-    let stores = EmbeddedStores::open(&settings.data_dir, settings.lease()).await?;
-    Ok(builder
-        .repository(stores.repository)
-        .storage(stores.storage)
-        .queue(stores.queue)
-        .cache(stores.cache)
-        .events(stores.events))
-}
-
 /// The ffmpeg encoder, if the program is there.
 ///
 /// # Errors
 /// [`litink_core::ErrorKind::Configuration`], naming the Debian package.
-pub fn encoder(settings: &Settings) -> Result<FfmpegEncoder, Error> {
+#[cfg(feature = "ffmpeg")]
+pub fn encoder(settings: &Settings) -> Result<crate::ffmpeg::FfmpegEncoder> {
     match &settings.ffmpeg {
-        Some(program) => Ok(FfmpegEncoder::new(program)),
-        None => FfmpegEncoder::find(),
+        Some(program) => Ok(crate::ffmpeg::FfmpegEncoder::new(program)),
+        None => crate::ffmpeg::FfmpegEncoder::find(),
     }
 }
 
@@ -75,12 +97,4 @@ fn options(settings: &Settings) -> EngineOptions {
         options.limits.max_file_bytes = max_file_bytes;
     }
     options
-}
-
-/// The version of the database's schema that this build works with.
-#[must_use]
-pub fn schema_version() -> u32 {
-    litink_migrations::SQLITE
-        .last()
-        .map_or(0, |migration| migration.version)
 }

@@ -34,8 +34,42 @@ pub struct Settings {
     pub max_attempts: u32,
     /// The largest book file, in bytes (`LITINK_MAX_FILE_BYTES`). Default: the reader's own.
     pub max_file_bytes: Option<u64>,
+    /// Where rows are kept (`LITINK_DATABASE_URL`): `sqlite://`, `memory://`, `postgres://`,
+    /// `supabase+https://`. Default: `litink.db` in the data folder.
+    pub database_url: Option<Secret>,
+    /// Where bytes are kept (`LITINK_STORAGE_URL`): `file://`, `memory://`, `s3://`,
+    /// `supabase+https://`. Default: `objects` in the data folder.
+    pub storage_url: Option<Secret>,
+    /// Where jobs are kept (`LITINK_QUEUE_URL`): `sqlite://`, `memory://`, `postgres://`,
+    /// `redis://`, `amqp://`. Default: the database where it is embedded, else `litink.db` in the
+    /// data folder.
+    pub queue_url: Option<Secret>,
+    /// Where values are kept that may be forgotten (`LITINK_CACHE_URL`): `memory://`, `redis://`.
+    /// Default: memory.
+    pub cache_url: Option<Secret>,
+    /// How hints travel (`LITINK_EVENTS_URL`): `memory://`, `postgres://`, `redis://`. Default: the
+    /// database where it is Postgres, else memory.
+    pub events_url: Option<Secret>,
+    /// The Supabase project.
+    pub supabase: SupabaseSettings,
     /// The server's settings.
     pub server: ServerSettings,
+}
+
+/// A Supabase project. `SUPABASE_URL` and `SUPABASE_SERVICE_ROLE_KEY` are understood, too, where
+/// there is no URL of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SupabaseSettings {
+    /// Its address (`LITINK_SUPABASE_URL`): `https://PROJECT.supabase.co`, or
+    /// `http://127.0.0.1:54321` for one on this machine.
+    pub url: Option<String>,
+    /// The key that may be shown (`LITINK_SUPABASE_PUBLISHABLE_KEY`); the old `anon` key fits, too.
+    pub publishable_key: Option<Secret>,
+    /// The key that passes every policy (`LITINK_SUPABASE_SECRET_KEY`); the old `service_role` key
+    /// fits, too.
+    pub secret_key: Option<Secret>,
 }
 
 /// The part of the settings that only the server reads.
@@ -84,6 +118,12 @@ impl Default for Settings {
             call_timeout_s: 600.0,
             max_attempts: 5,
             max_file_bytes: None,
+            database_url: None,
+            storage_url: None,
+            queue_url: None,
+            cache_url: None,
+            events_url: None,
+            supabase: SupabaseSettings::default(),
             server: ServerSettings::default(),
         }
     }
@@ -157,11 +197,18 @@ impl Settings {
                 error.message()
             ))
         })?;
+        let mut seed = SupabaseSettings::default();
         for (name, value) in variables {
-            if let Some(key) = name.strip_prefix("LITINK_") {
-                settings.set(key, &name, value)?;
+            match name.strip_prefix("LITINK_") {
+                Some(key) => settings.set(key, &name, value)?,
+                None if name == "SUPABASE_URL" => seed.url = Some(value),
+                None if name == "SUPABASE_SERVICE_ROLE_KEY" => {
+                    seed.secret_key = Some(Secret(value));
+                }
+                None => {}
             }
         }
+        settings.supabase.fill(seed);
         settings.check()?;
         Ok(settings)
     }
@@ -176,6 +223,14 @@ impl Settings {
             "CALL_TIMEOUT_S" => self.call_timeout_s = number(name, &value)?,
             "MAX_ATTEMPTS" => self.max_attempts = number(name, &value)?,
             "MAX_FILE_BYTES" => self.max_file_bytes = Some(number(name, &value)?),
+            "DATABASE_URL" => self.database_url = given(value),
+            "STORAGE_URL" => self.storage_url = given(value),
+            "QUEUE_URL" => self.queue_url = given(value),
+            "CACHE_URL" => self.cache_url = given(value),
+            "EVENTS_URL" => self.events_url = given(value),
+            "SUPABASE_URL" => self.supabase.url = Some(value).filter(|url| !url.is_empty()),
+            "SUPABASE_PUBLISHABLE_KEY" => self.supabase.publishable_key = given(value),
+            "SUPABASE_SECRET_KEY" => self.supabase.secret_key = given(value),
             "BIND" => self.server.bind = value,
             "ACCESS_TOKEN" => self.server.access_token = Some(Secret(value)),
             // For the tools and tests around litink, not for the engine.
@@ -202,7 +257,7 @@ impl Settings {
         if self.concurrency == 0 || self.max_attempts == 0 {
             return Err(bad("`concurrency` and `max_attempts` are 1 at least"));
         }
-        Ok(())
+        crate::environment::check(self)
     }
 
     /// How long a lease lasts.
@@ -210,6 +265,22 @@ impl Settings {
     pub fn lease(&self) -> Duration {
         Duration::from_secs_f64(self.lease_s)
     }
+}
+
+impl SupabaseSettings {
+    /// Takes the seed's names. Address and key are of one project, so they are taken together, and
+    /// only where there is no address of ours.
+    fn fill(&mut self, seed: Self) {
+        if self.url.is_none() {
+            self.url = seed.url.filter(|url| !url.is_empty());
+            self.secret_key = self.secret_key.take().or(seed.secret_key);
+        }
+    }
+}
+
+/// What a variable holds; an empty one is as one that is not there, as in files of variables.
+fn given(value: String) -> Option<Secret> {
+    Some(Secret(value)).filter(|value| !value.0.is_empty())
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
@@ -220,7 +291,7 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
     })
 }
 
-fn bad(message: impl Into<String>) -> Error {
+pub(crate) fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, message).with_code("bad_settings")
 }
 
@@ -253,6 +324,11 @@ mod tests {
             ("", &[("LITINK_DATADIR", "b")]),
             ("", &[("LITINK_CONCURRENCY", "many")]),
             ("", &[("LITINK_CONCURRENCY", "0")]),
+            ("database_url = 'mysql://h'", &[]),
+            ("database_url = 'file://objects'", &[]),
+            ("[supabase]\nkey = 'a'", &[]),
+            ("", &[("LITINK_SUPABASE_URL", "x.supabase.co")]),
+            ("", &[("LITINK_SUPABASE_KEY", "a")]),
         ] {
             assert_eq!(
                 parse(text, variables).unwrap_err().code(),
@@ -260,6 +336,21 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_seeds_names_of_supabase_stand_in_for_ours() {
+        let seed = [
+            ("SUPABASE_URL", "http://127.0.0.1:54321"),
+            ("SUPABASE_SERVICE_ROLE_KEY", "a"),
+        ];
+        let supabase = parse("", &seed).unwrap().supabase;
+        assert_eq!(supabase.url.as_deref(), Some("http://127.0.0.1:54321"));
+        assert_eq!(supabase.secret_key, Some(Secret::new("a")));
+        let text = "supabase.url = 'https://x.supabase.co'";
+        let supabase = parse(text, &seed).unwrap().supabase;
+        assert_eq!(supabase.url.as_deref(), Some("https://x.supabase.co"));
+        assert_eq!(supabase.secret_key, None, "the key of another project");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
-use litink_core::{Actor, Error, LOCAL_USER, Result, engine::Engine};
-use litink_providers::Settings;
+use litink_core::{Actor, Error, LOCAL_USER, Result};
+use litink_providers::{Settings, connect, open};
 
 use self::print::say;
 
@@ -53,6 +53,8 @@ Examples:
 Settings come from litink.toml and from variables, which win over it:
   LITINK_DATA_DIR LITINK_IN_MEMORY LITINK_FFMPEG LITINK_LEASE_S LITINK_CONCURRENCY
   LITINK_CALL_TIMEOUT_S LITINK_MAX_ATTEMPTS LITINK_MAX_FILE_BYTES LITINK_BIND LITINK_ACCESS_TOKEN
+  LITINK_DATABASE_URL LITINK_STORAGE_URL LITINK_QUEUE_URL LITINK_CACHE_URL LITINK_EVENTS_URL
+  LITINK_SUPABASE_URL LITINK_SUPABASE_PUBLISHABLE_KEY LITINK_SUPABASE_SECRET_KEY
   LITINK_LOG (error, warn, info, debug; default warn)
 
 Exit codes:
@@ -141,12 +143,6 @@ fn print_openapi() -> Result<ExitCode> {
         .map_err(|error| Error::internal("the description is JSON").with_source(error))?;
     say!("{text}");
     Ok(ExitCode::SUCCESS)
-}
-
-async fn open(settings: &Settings) -> Result<Engine> {
-    litink_providers::open(settings)
-        .await
-        .map_err(|error| error.with_context("data", settings.data_dir.display()))
 }
 
 fn init_log() {

@@ -2,10 +2,11 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
-use litink_core::{Error, ErrorKind, Result};
+use litink_core::{Error, ErrorKind, Result, identity::Identity};
 use litink_providers::Secret;
 
 /// Settings of a server.
@@ -13,9 +14,11 @@ use litink_providers::Secret;
 pub struct ServerConfig {
     /// Where to listen. Default `127.0.0.1:7878`: this machine only.
     pub bind: SocketAddr,
-    /// What callers must show as a bearer token. `None` lets everybody in who reaches the server,
-    /// and is refused off loopback.
+    /// What callers must show as a bearer token. `None`, without an identity either, lets everybody
+    /// in who reaches the server, and is refused off loopback.
     pub access_token: Option<Secret>,
+    /// Who calls, where accounts are kept. `None`: whoever has the access token is the one owner.
+    pub identity: Option<Arc<dyn Identity>>,
     /// The names by which the server may be called (`Host`), beside loopback names and `bind`
     /// itself. Only looked at while there is no access token: it keeps a hostile page from reaching
     /// an open server through a name that it points at this machine (DNS rebinding). Default none.
@@ -43,6 +46,7 @@ impl Default for ServerConfig {
         Self {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878),
             access_token: None,
+            identity: None,
             allowed_hosts: Vec::new(),
             max_upload_bytes: 512 << 20,
             max_json_bytes: 256 << 10,
@@ -74,7 +78,7 @@ impl ServerConfig {
                 "the access token is empty; set LITINK_ACCESS_TOKEN to a long random text",
             )
             .with_code("empty_token")),
-            None if !address.ip().is_loopback() => Err(Error::new(
+            None if self.is_open() && !address.ip().is_loopback() => Err(Error::new(
                 ErrorKind::Configuration,
                 "other machines could reach this address without a token; set \
                  LITINK_ACCESS_TOKEN to a long random text, or listen on 127.0.0.1",
@@ -87,7 +91,7 @@ impl ServerConfig {
 
     /// Whether whoever reaches it is let in.
     pub(crate) fn is_open(&self) -> bool {
-        self.access_token.is_none()
+        self.access_token.is_none() && self.identity.is_none()
     }
 }
 

@@ -34,12 +34,13 @@ impl AppState {
         stop: CancellationToken,
     ) -> Result<Self> {
         let actor = Actor::User(LOCAL_USER);
-        let identity = match &config.access_token {
-            Some(token) => StaticIdentity::new(token.reveal(), actor)?,
-            None => StaticIdentity::open(actor),
+        let identity: Arc<dyn Identity> = match (&config.identity, &config.access_token) {
+            (Some(identity), _) => Arc::clone(identity),
+            (None, Some(token)) => Arc::new(StaticIdentity::new(token.reveal(), actor)?),
+            (None, None) => Arc::new(StaticIdentity::open(actor)),
         };
         let slots = Arc::new(Semaphore::new(config.max_concurrent_requests));
-        let (config, identity) = (Arc::new(config), Arc::new(identity));
+        let config = Arc::new(config);
         Ok(Self {
             engine,
             config,

@@ -215,4 +215,14 @@ export interface Settings {
   max_attempts?: number;
   /** The largest book file. */
   max_file_bytes?: number;
+  /** Where rows are kept: `sqlite://`, `memory://`. Default: in the data folder. */
+  database_url?: string;
+  /** Where bytes are kept: `file://`, `s3://`, `memory://`. Default: in the data folder. */
+  storage_url?: string;
+  /** Where jobs are kept: `sqlite://`, `memory://`. Default: in the database. */
+  queue_url?: string;
+  /** Where values are kept that may be forgotten. Default `memory://`. */
+  cache_url?: string;
+  /** How hints travel. Default `memory://`. */
+  events_url?: string;
 }

@@ -21,6 +21,7 @@ use object_store::{
 use url::Url;
 
 use super::{error::store_error, upload::Upload};
+use crate::folder::make_private_folder;
 
 /// Objects in a store of the `object_store` crate.
 ///
@@ -29,6 +30,8 @@ use super::{error::store_error, upload::Upload};
 /// `#` and a number; it is never listed, and may be removed.
 #[derive(Clone, Debug)]
 pub struct ObjectStorage {
+    /// What it is and where.
+    pub(super) place: String,
     store: Arc<dyn ObjectStore>,
     capabilities: StorageCapabilities,
     /// Whether the store keeps media types.
@@ -51,6 +54,7 @@ impl ObjectStorage {
             .with_automatic_cleanup(true)
             .with_fsync(true);
         Ok(Self {
+            place: format!("folder {}", path.display()),
             store: Arc::new(store),
             capabilities: StorageCapabilities::default().with_durable(true),
             media_types: false,
@@ -62,6 +66,7 @@ impl ObjectStorage {
     #[must_use]
     pub fn in_memory() -> Self {
         Self {
+            place: "in memory".into(),
             store: Arc::new(InMemory::new()),
             capabilities: StorageCapabilities::default(),
             media_types: true,
@@ -380,16 +385,4 @@ fn meta(key: StorageKey, stored: &StoredMeta, attributes: &Attributes) -> Object
         media_type: media_type.map(|value| value.as_ref().to_owned()),
         modified_at: stored.last_modified,
     }
-}
-
-/// Makes a folder and those above it, for its owner only; leaves one that exists as it is.
-pub(crate) fn make_private_folder(path: &FilePath) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(Error::from)
-        .context("folder", path.display())
 }

@@ -1,4 +1,8 @@
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use litink_core::{Error, ErrorKind, Result, ResultExt};
 use rusqlite::{Connection, OpenFlags};
@@ -26,6 +30,9 @@ pub struct SqliteDatabase {
 
 #[derive(Debug)]
 struct Inner {
+    path: PathBuf,
+    /// The schema's version before it was opened; 0 for a new file.
+    found_version: u32,
     // Dropped in this order: the writer's connection closes last, and puts the log back into the
     // one file, which connections that only read cannot.
     watcher: Watcher,
@@ -38,7 +45,7 @@ impl SqliteDatabase {
     /// and brings it to today's schema.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] (codes `bad_database_url`, `folder_missing`, `schema_too_new`,
+    /// [`ErrorKind::Configuration`] (codes `bad_backend_url`, `folder_missing`, `schema_too_new`,
     /// `foreign_database`); [`ErrorKind::Corrupt`] (`database_corrupt`);
     /// [`ErrorKind::PermissionDenied`] (`database_not_writable`); [`ErrorKind::StorageFull`]
     /// (`disk_full`).
@@ -61,7 +68,7 @@ impl SqliteDatabase {
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] with code `database_corrupt`, and what SQLite found.
-    pub async fn check(&self) -> Result<()> {
+    pub async fn sound(&self) -> Result<()> {
         let found = self
             .read(|connection| {
                 let mut statement = connection.prepare("PRAGMA quick_check(1)").db()?;
@@ -73,6 +80,16 @@ impl SqliteDatabase {
         } else {
             Err(corrupt().with_context("found", found))
         }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    pub(super) fn found_version(&self) -> u32 {
+        self.inner.found_version
     }
 
     /// Writes, whole or not at all.
@@ -111,8 +128,10 @@ fn open(options: SqliteOptions) -> Result<Inner> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&options.path, flags).db()?;
     configure(&connection)?;
-    migrate::prepare(&mut connection, options.durability)?;
+    let found_version = migrate::prepare(&mut connection, options.durability)?;
     Ok(Inner {
+        path: options.path.clone(),
+        found_version,
         watcher: Watcher::start(&options.path)?,
         writer: Writer::start(connection, options.durability)?,
         readers: Readers::new(options.path, options.readers),

@@ -11,8 +11,9 @@ use super::{error::DbResult, options::Durability, writer::now_micros};
 /// How long to wait for another process that opens the same file.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sets up a connection for writing and applies what migrations are missing.
-pub(super) fn prepare(connection: &mut Connection, durability: Durability) -> Result<()> {
+/// Sets up a connection for writing and applies what migrations are missing; says which version was
+/// there before.
+pub(super) fn prepare(connection: &mut Connection, durability: Durability) -> Result<u32> {
     use_write_ahead_log(connection)?;
     connection
         .pragma_update(None, "synchronous", durability.synchronous())
@@ -50,7 +51,7 @@ fn use_write_ahead_log(connection: &Connection) -> Result<()> {
 
 /// Applies the missing ones in one transaction, which also keeps a second process out until it is
 /// done; that one then finds nothing missing.
-fn apply(connection: &mut Connection, migrations: &[Migration]) -> Result<()> {
+fn apply(connection: &mut Connection, migrations: &[Migration]) -> Result<u32> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .db()?;
@@ -68,7 +69,8 @@ fn apply(connection: &mut Connection, migrations: &[Migration]) -> Result<()> {
             )
             .db()?;
     }
-    transaction.commit().db()
+    transaction.commit().db()?;
+    Ok(applied)
 }
 
 /// The latest migration that was applied, 0 for an empty file.

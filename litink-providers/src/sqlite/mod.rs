@@ -4,6 +4,7 @@
 //! processes on one machine share one file (not over a network file system: SQLite's locks do not
 //! hold there).
 
+mod backend;
 mod database;
 mod error;
 mod migrate;

@@ -1,6 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use litink_core::{Error, ErrorKind, Result};
+use litink_core::Result;
+
+use crate::url::SqliteUrl;
 
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,31 +52,9 @@ impl SqliteOptions {
     /// `?synchronous=normal` or `full` if wanted.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] with code `bad_database_url`.
+    /// [`litink_core::ErrorKind::Configuration`] with code `bad_backend_url`.
     pub fn parse(location: &str) -> Result<Self> {
-        let Some(rest) = location.strip_prefix("sqlite:") else {
-            return Self::at(location);
-        };
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut options = Self::at(path)?;
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            options.durability = match (&*name, &*value) {
-                ("synchronous", "full") => Durability::PowerLoss,
-                ("synchronous", "normal") => Durability::ProcessCrash,
-                _ => return Err(bad_url("the only option is synchronous, full or normal")),
-            };
-        }
-        Ok(options)
-    }
-
-    fn at(path: &str) -> Result<Self> {
-        if path.is_empty() || path == ":memory:" {
-            return Err(bad_url(
-                "it names no file; for a database that is gone with the process, use memory://",
-            ));
-        }
-        Ok(Self::new(Path::new(path)))
+        SqliteUrl::parse(location).map(Self::from)
     }
 
     /// Sets what an acknowledged write survives.
@@ -85,16 +65,20 @@ impl SqliteOptions {
     }
 }
 
-fn bad_url(why: &str) -> Error {
-    Error::new(
-        ErrorKind::Configuration,
-        format!("the database URL cannot be used: {why}"),
-    )
-    .with_code("bad_database_url")
+impl From<SqliteUrl> for SqliteOptions {
+    fn from(url: SqliteUrl) -> Self {
+        Self::new(url.path).durability(if url.survives_power_loss {
+            Durability::PowerLoss
+        } else {
+            Durability::ProcessCrash
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -123,7 +107,7 @@ mod tests {
             "sqlite://a.db?cache=shared",
         ] {
             let error = SqliteOptions::parse(location).unwrap_err();
-            assert_eq!(error.code(), "bad_database_url", "{location}");
+            assert_eq!(error.code(), "bad_backend_url", "{location}");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The embedded stores as the server and the bindings open them.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use litink_core::{
     Actor, LOCAL_USER,
@@ -10,19 +8,17 @@ use litink_core::{
     repository::{Change, RepositoryExt},
     storage::{Area, StorageExt, StorageKey},
 };
-use litink_providers::embedded::EmbeddedStores;
+use litink_providers::{Settings, connect};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{folder::temporary, sqlite_writing::book};
 
-const LEASE: Duration = Duration::from_secs(15);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_stored_is_there_after_a_restart() {
     let folder = temporary();
     let data = folder.path().join("new/data");
-    let stores = EmbeddedStores::open(&data, LEASE).await.unwrap();
+    let stores = connect(&Settings::in_folder(&data)).await.unwrap();
     let book = book("kept");
     let changes = vec![Change::insert(&book).unwrap()];
     stores
@@ -44,7 +40,7 @@ async fn what_was_stored_is_there_after_a_restart() {
     put.await.unwrap();
     drop(stores);
 
-    let stores = EmbeddedStores::open(&data, LEASE).await.unwrap();
+    let stores = connect(&Settings::in_folder(&data)).await.unwrap();
     let found: Book = stores
         .repository
         .find(Actor::Worker, book.id())
@@ -67,7 +63,7 @@ async fn the_data_folder_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = temporary();
     let data = folder.path().join("data");
-    EmbeddedStores::open(&data, LEASE).await.unwrap();
+    connect(&Settings::in_folder(&data)).await.unwrap();
     let mode = std::fs::metadata(&data).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }

@@ -45,7 +45,7 @@ async fn damage_within_is_found_and_told() {
     let path = folder.path().join("litink.db");
     let database = open(&path).await;
     write_books(&SqliteRepository::new(database.clone()), 500).await;
-    database.check().await.unwrap();
+    database.sound().await.unwrap();
     close(database, &path).await;
 
     let mut file = OpenOptions::new().write(true).open(&path).unwrap();
@@ -59,7 +59,7 @@ async fn damage_within_is_found_and_told() {
 
     let database = open(&path).await;
     assert_eq!(
-        database.check().await.unwrap_err().code(),
+        database.sound().await.unwrap_err().code(),
         "database_corrupt"
     );
     let repository = SqliteRepository::new(database);
@@ -176,5 +176,5 @@ async fn a_full_disk_loses_nothing_and_heals() {
     let all = Query::new(Table::Books).owner(LOCAL_USER).limit(1000);
     let listed = repository.list(Actor::Worker, &all).await.unwrap();
     assert_eq!(listed.items.len(), written.len());
-    database.check().await.unwrap();
+    database.sound().await.unwrap();
 }

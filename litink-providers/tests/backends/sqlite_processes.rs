@@ -229,7 +229,7 @@ async fn a_process_killed_while_writing_leaves_whole_commits() {
             acknowledged.extend((said.len() == 36).then_some(said));
         }
         let database = open(&file).await;
-        database.check().await.unwrap();
+        database.sound().await.unwrap();
         assert_whole(&SqliteRepository::new(database), &acknowledged).await;
     }
 }

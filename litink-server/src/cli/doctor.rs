@@ -2,19 +2,13 @@
 
 use std::process::ExitCode;
 
-use bytes::Bytes;
 use clap::Args;
-use litink_core::{
-    Actor, Error, ErrorKind, LOCAL_USER, Result,
-    engine::Engine,
-    repository::Query,
-    schema::Table,
-    storage::{Area, StorageExt, StorageKey},
-};
-use litink_providers::{Settings, local::Programs};
+use litink_core::{Error, ErrorKind, Result, backend::Check};
+use litink_providers::{Attempt, Environment, Settings, connect_each, local::Programs};
+use serde::Serialize;
 
 use super::{
-    exit, open,
+    exit,
     print::{self, say},
 };
 
@@ -26,61 +20,61 @@ pub struct Doctor {
     json: bool,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, serde::Serialize)]
-struct Check {
-    name: &'static str,
+/// One line.
+#[derive(Debug, Serialize)]
+struct Line {
+    /// What was looked at: a program, or a backend's contracts and address.
+    name: String,
+    /// What about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'static str>,
     ok: bool,
     detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
 }
 
-impl Check {
-    fn of(name: &'static str, outcome: Result<String>) -> Self {
-        match outcome {
-            Ok(detail) => Self {
-                name,
-                ok: true,
-                detail,
-            },
-            Err(error) => Self {
-                name,
-                ok: false,
-                detail: format!("{error} [{}]", error.code()),
-            },
+impl Line {
+    fn new(name: impl Into<String>, check: Option<&'static str>, found: Result<String>) -> Self {
+        let (ok, detail, code) = match found {
+            Ok(detail) => (true, detail, None),
+            Err(error) => (false, error.to_string(), Some(error.code().to_owned())),
+        };
+        Self {
+            name: name.into(),
+            check,
+            ok,
+            detail,
+            code,
         }
+    }
+
+    fn print(&self) {
+        let word = if self.ok { "ok  " } else { "FAIL" };
+        let check = self.check.map(|it| format!(": {it}")).unwrap_or_default();
+        let code = self.code.as_ref().map(|it| format!(" [{it}]"));
+        let code = code.unwrap_or_default();
+        say!("{word} {}{check}: {}{code}", self.name, self.detail);
     }
 }
 
 impl Doctor {
     pub(super) async fn run(self, settings: &Settings) -> Result<ExitCode> {
-        let mut checks = Vec::new();
-        match open(settings).await {
-            Ok(engine) => {
-                let folder = settings.data_dir.display().to_string();
-                checks.push(Check::of("data folder", Ok(folder)));
-                checks.push(Check::of("database", database(&engine).await));
-                checks.push(Check::of("storage", storage(&engine).await));
-                checks.push(Check::of("queue", queue(&engine).await));
-            }
-            Err(error) => checks.push(Check::of("data folder", Err(error))),
+        let mut lines = vec![Line::new("environment", None, environment(settings))];
+        for attempt in connect_each(settings).await? {
+            lines.extend(backend(attempt).await);
         }
-        checks.push(Check::of("ffmpeg (M4B, MP3, FLAC)", ffmpeg(settings)));
-        checks.push(Check::of("speech (local provider)", speech()));
-        for check in &checks {
+        lines.push(Line::new("ffmpeg (M4B, MP3, FLAC)", None, ffmpeg(settings)));
+        lines.push(Line::new("speech (local provider)", None, speech()));
+        for line in &lines {
             if self.json {
-                print::json(check)?;
+                print::json(line)?;
             } else {
-                say!(
-                    "{} {}: {}",
-                    if check.ok { "ok  " } else { "FAIL" },
-                    check.name,
-                    check.detail
-                );
+                line.print();
             }
         }
-        let well = checks.iter().all(|check| check.ok);
         let failed = exit::code(ErrorKind::Configuration);
-        Ok(if well {
+        Ok(if lines.iter().all(|line| line.ok) {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(failed)
@@ -88,45 +82,26 @@ impl Doctor {
     }
 }
 
-async fn database(engine: &Engine) -> Result<String> {
-    engine
-        .repository()
-        .list(Actor::Service, &Query::new(Table::Books).limit(1))
-        .await?;
-    Ok(format!(
-        "reachable, schema version {}",
-        litink_providers::schema_version()
-    ))
+fn environment(settings: &Settings) -> Result<String> {
+    Ok(format!("{}", Environment::detect(settings)?))
 }
 
-/// Writes, reads back and removes an object.
-async fn storage(engine: &Engine) -> Result<String> {
-    let group = uuid::Uuid::new_v4();
-    let key = StorageKey::new(LOCAL_USER, Area::Exports, group, "doctor.txt");
-    let wrote = Bytes::from_static(b"litink doctor");
-    engine
-        .storage()
-        .put_bytes(Actor::Service, &key, wrote.clone(), "text/plain")
-        .await?;
-    let read = engine
-        .storage()
-        .get_bytes(Actor::Service, &key, 1024)
-        .await?;
-    engine.storage().delete(Actor::Service, &key).await?;
-    if read == wrote {
-        Ok("written, read and removed an object".into())
-    } else {
-        Err(Error::new(
-            ErrorKind::Corrupt,
-            "an object came back changed",
-        ))
+/// What a backend says of itself, or why there is none.
+async fn backend(attempt: Attempt) -> Vec<Line> {
+    let names: Vec<_> = attempt.contracts.iter().map(|it| it.as_str()).collect();
+    let names = names.join(", ");
+    match attempt.outcome {
+        Err(error) => {
+            let name = format!("{names} ({})", attempt.address);
+            vec![Line::new(name, Some(Check::REACHABLE), Err(error))]
+        }
+        Ok(backend) => {
+            let name = format!("{names} ({})", backend.describe());
+            let checks = backend.check().await.into_iter();
+            let lines = checks.map(|it| Line::new(&*name, Some(it.name), it.outcome));
+            lines.collect()
+        }
     }
-}
-
-async fn queue(engine: &Engine) -> Result<String> {
-    let stats = engine.queue().stats().await?;
-    let jobs: u64 = stats.iter().flat_map(|kind| kind.jobs.values()).sum();
-    Ok(format!("reachable, {jobs} jobs known"))
 }
 
 fn ffmpeg(settings: &Settings) -> Result<String> {

@@ -7,7 +7,7 @@ use litink_core::{Error, ErrorKind, Result};
 use litink_providers::{Secret, Settings};
 use tokio::net::TcpListener;
 
-use super::{interrupt::Interrupt, open, print::say};
+use super::{connect, interrupt::Interrupt, print::say};
 use crate::{ServerConfig, serve};
 
 /// Serve the API and a page, and work on the runs that are asked for.
@@ -33,15 +33,18 @@ impl Serve {
     pub(super) async fn run(self, settings: &Settings) -> Result<ExitCode> {
         let interrupt = Interrupt::listen();
         let bind = self.bind.as_ref().unwrap_or(&settings.server.bind);
-        let config = config(bind, settings.server.access_token.clone())?;
+        let mut config = config(bind, settings.server.access_token.clone())?;
+        let backends = connect(settings).await?;
+        config.identity.clone_from(&backends.identity);
         config.check()?;
-        let engine = open(settings).await?;
+        backends.ready().await?;
+        let engine = litink_providers::engine(backends, settings);
         let listener = listen(config.bind).await?;
         let address = listener.local_addr()?;
         say!(
             "litink serves http://{address}/ (API description: http://{address}/docs)\n\
-             embedded: everything is kept in {}",
-            settings.data_dir.display()
+             {}",
+            settings.start_line()?
         );
         let worker = self.work.then(|| {
             let options = litink_providers::worker_options(settings);

@@ -23,7 +23,7 @@ impl Work {
         let engine = open(settings).await?;
         let mut options = litink_providers::worker_options(settings);
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
-        eprintln!("litink works on {}", settings.data_dir.display());
+        eprintln!("{}", settings.start_line()?);
         engine
             .worker(options)
             .run(interrupt.stop, interrupt.abandon)

@@ -1,19 +1,16 @@
 //! `/health`
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use futures::future::join_all;
 use litink_core::{
-    Actor, Error, ErrorKind, LOCAL_USER, Result,
-    engine::Engine,
-    repository::Query,
-    schema::Table,
-    storage::{Area, StorageExt, StorageKey},
+    Error, ErrorKind,
+    backend::{Connected, Contract},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
 use crate::state::AppState;
 
@@ -32,7 +29,7 @@ struct Health {
     /// `ok` or `unavailable`.
     #[schema(example = "ok")]
     status: &'static str,
-    /// Each backend: `ok`, or the code of its error.
+    /// Each contract's backend: `ok`, or the code of its error.
     checks: BTreeMap<&'static str, String>,
 }
 
@@ -46,20 +43,22 @@ async fn live() -> impl IntoResponse {
     })
 }
 
-/// Whether repository, storage and queue answer.
+/// Whether the backends answer. Hints may fail: without them progress is seen a little later.
 #[utoipa::path(get, path = "/ready", tag = "health", operation_id = "ready", security(()),
     responses(
-        (status = 200, description = "All of them answer", body = Health),
-        (status = 503, description = "One does not", body = Health)))]
+        (status = 200, description = "All that is needed answers", body = Health),
+        (status = 503, description = "Something does not", body = Health)))]
 async fn ready(State(state): State<AppState>) -> impl IntoResponse {
-    let engine = &state.engine;
-    let checks = tokio::join!(
-        check("repository", repository(engine)),
-        check("storage", storage(engine)),
-        check("queue", queue(engine)),
-    );
-    let checks: BTreeMap<_, _> = [checks.0, checks.1, checks.2].into();
-    let well = checks.values().all(|check| check == "ok");
+    let backends = state.engine.backends().iter();
+    let asked = join_all(backends.map(async |it| (it, asked(it).await))).await;
+    let mut checks = BTreeMap::new();
+    for (connected, answer) in asked {
+        for contract in &connected.contracts {
+            checks.insert(contract.as_str(), answer.clone());
+        }
+    }
+    let needed = |name: &str| name != Contract::Events.as_str();
+    let well = checks.iter().all(|(name, it)| it == "ok" || !needed(name));
     let (code, status) = match well {
         true => (StatusCode::OK, "ok"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -70,39 +69,15 @@ async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     response
 }
 
-async fn check(
-    name: &'static str,
-    asked: impl Future<Output = Result<()>>,
-) -> (&'static str, String) {
+/// `ok`, or the code of the error.
+async fn asked(connected: &Connected) -> String {
     let late = || Error::new(ErrorKind::Timeout, "a backend does not answer");
-    let outcome = tokio::time::timeout(PATIENCE, asked)
+    let outcome = tokio::time::timeout(PATIENCE, connected.backend.ready())
         .await
         .unwrap_or_else(|_| Err(late()));
     let Err(error) = outcome else {
-        return (name, "ok".into());
+        return "ok".into();
     };
-    tracing::warn!(backend = name, %error, "not ready");
-    (name, error.code().to_owned())
-}
-
-async fn repository(engine: &Engine) -> Result<()> {
-    let query = Query::new(Table::Books).limit(1);
-    engine
-        .repository()
-        .list(Actor::Service, &query)
-        .await
-        .map(drop)
-}
-
-async fn storage(engine: &Engine) -> Result<()> {
-    let key = StorageKey::new(LOCAL_USER, Area::Exports, Uuid::nil(), "ready");
-    engine
-        .storage()
-        .exists(Actor::Service, &key)
-        .await
-        .map(drop)
-}
-
-async fn queue(engine: &Engine) -> Result<()> {
-    engine.queue().stats().await.map(drop)
+    tracing::warn!(backend = connected.backend.describe(), %error, "not ready");
+    error.code().to_owned()
 }

@@ -14,7 +14,9 @@ async fn it_lives_and_is_ready() {
     );
     let ready = app.get("/health/ready").await;
     assert_eq!(ready.status, 200);
-    let checks = json!({"repository": "ok", "storage": "ok", "queue": "ok"});
+    let checks = json!({
+        "repository": "ok", "storage": "ok", "queue": "ok", "cache": "ok", "events": "ok",
+    });
     assert_eq!(ready.json(), json!({"status": "ok", "checks": checks}));
 }
 
