@@ -7,6 +7,10 @@ pub mod ffmpeg;
 pub mod local;
 #[cfg(feature = "object-store")]
 pub mod object_store;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "postgres")]
+mod sql_functions;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -1,4 +1,4 @@
-//! litink's database migrations, as files under `sqlite/` and, embedded, as data.
+//! litink's database migrations, as files under `sqlite/` and `postgres/` and, embedded, as data.
 //!
 //! A migration is never changed once released; a new one is a new file and a new entry here. What
 //! the tables must look like is `litink_core::schema`; a test of each SQL backend holds its
@@ -22,25 +22,66 @@ pub const SQLITE: &[Migration] = &[Migration {
     sql: include_str!("../sqlite/0001_initial.sql"),
 }];
 
+/// The migrations of PostgreSQL, in order. Each writes its own line of `litink.migrations`, so it
+/// does not matter whether litink or the Supabase command line applies them.
+pub const POSTGRES: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "tables",
+        sql: include_str!("../postgres/0001_tables.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "access",
+        sql: include_str!("../postgres/0002_access.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "functions",
+        sql: include_str!("../postgres/0003_functions.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "commit",
+        sql: include_str!("../postgres/0004_commit.sql"),
+    },
+];
+
+/// What [`POSTGRES`] builds on and Supabase has: roles, and the functions of the schema `auth`.
+/// Idempotent; adds what is missing and changes nothing.
+pub const POSTGRES_BOOTSTRAP: &str = include_str!("../bootstrap/postgres.sql");
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn versions_count_from_one_and_names_are_those_of_the_files() {
-        let mut files: Vec<String> =
-            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite"))
+        for (folder, migrations) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
+            let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let mut files: Vec<String> = std::fs::read_dir(folder)
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect();
-        files.sort();
-        let listed: Vec<String> = SQLITE
-            .iter()
-            .map(|m| format!("{:04}_{}.sql", m.version, m.name))
-            .collect();
-        assert_eq!(files, listed);
-        for (i, migration) in SQLITE.iter().enumerate() {
-            assert_eq!(migration.version as usize, i + 1);
+            files.sort();
+            let listed: Vec<String> = migrations
+                .iter()
+                .map(|m| format!("{:04}_{}.sql", m.version, m.name))
+                .collect();
+            assert_eq!(files, listed);
+            for (i, migration) in migrations.iter().enumerate() {
+                assert_eq!(migration.version as usize, i + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn migrations_of_postgres_write_their_own_history() {
+        for Migration { version, name, sql } in POSTGRES {
+            let line = format!(
+                "INSERT INTO litink.migrations (version, name) VALUES ({version}, '{name}');"
+            );
+            assert!(sql.trim_end().ends_with(&line), "{name}");
         }
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod lint;
 mod packages;
+mod servers;
 mod shell;
 mod test;
 

@@ -1,14 +1,14 @@
 //! `cargo xtask test`: every test, in every language.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
 };
 
 use crate::{
-    packages,
+    packages, servers,
     shell::{self, Result, TempDir, cargo, command, has, read, root, target},
 };
 
@@ -54,6 +54,9 @@ pub(crate) fn run(chosen: &[String]) -> Result {
 /// Programs are there, so a test that would skip for want of one fails instead.
 const REQUIRE: (&str, &str) = ("LITINK_REQUIRE_PROGRAMS", "1");
 
+/// The variable by which tests find a PostgreSQL server, as its administrator.
+const POSTGRES: &str = "LITINK_TEST_POSTGRES_URL";
+
 fn rust() -> Result {
     // Tests start this program; cargo does not build another package's program for them.
     shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
@@ -69,6 +72,14 @@ fn rust() -> Result {
             "--tests",
             "--examples",
         ]);
+    }
+    // Somebody's own server, or one that lives as long as the tests.
+    let postgres = match env::var_os(POSTGRES) {
+        Some(_) => None,
+        None => Some(servers::Postgres::start()?),
+    };
+    if let Some(postgres) = &postgres {
+        tests.env(POSTGRES, postgres.url());
     }
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
     shell::run(cargo().args(["test", "--workspace", "--doc"]))

@@ -1,0 +1,15 @@
+//! Rows and events on PostgreSQL 14 and later, Supabase's included.
+//!
+//! [`PostgresRepository`] and [`PostgresEvents`] share one [`PostgresDatabase`], and any number of
+//! processes on any number of machines share one database. What a user may see is decided by the
+//! database's own row-level security, in the role of that user; see `migrations/postgres`.
+
+mod database;
+mod error;
+mod migrate;
+mod options;
+mod repository;
+
+pub use database::PostgresDatabase;
+pub use options::{Pooler, PostgresOptions};
+pub use repository::PostgresRepository;

@@ -1,0 +1,8 @@
+//! PostgreSQL as a backend: the contracts' conformance suites, and what the database itself holds
+//! to. Needs a server, `LITINK_TEST_POSTGRES_URL`; `cargo xtask test rust` starts one.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod schema;
+mod server;

@@ -1,0 +1,106 @@
+//! The server, and databases on it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use litink_providers::postgres::PostgresDatabase;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions,
+};
+use url::Url;
+
+/// The server's URL. Where there is none, says that the test is skipped; a run that demands its
+/// programs fails.
+pub(crate) fn url() -> Option<Url> {
+    if let Ok(url) = std::env::var("LITINK_TEST_POSTGRES_URL") {
+        return Some(url.parse().unwrap());
+    }
+    assert!(
+        std::env::var("LITINK_REQUIRE_PROGRAMS").as_deref() != Ok("1"),
+        "LITINK_TEST_POSTGRES_URL is not set"
+    );
+    eprintln!("skipped: LITINK_TEST_POSTGRES_URL is not set, so there is no server to test with");
+    None
+}
+
+/// A connection as whoever the URL names: the administrator of a test server.
+pub(crate) async fn connect(url: &Url) -> PgConnection {
+    let options: PgConnectOptions = url.as_str().parse().unwrap();
+    options.disable_statement_logging().connect().await.unwrap()
+}
+
+/// Runs statements that are made here.
+pub(crate) async fn run(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
+    let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)));
+    done.await.map(|_| ())
+}
+
+/// A migrated database that all tests share; made by the first that asks.
+pub(crate) async fn shared() -> Option<Url> {
+    let url = url()?;
+    let mut admin = connect(&url).await;
+    run(&mut admin, "SELECT pg_advisory_lock(77)")
+        .await
+        .unwrap();
+    let made = run(&mut admin, "CREATE DATABASE litink_test_shared").await;
+    let shared = on(&url, "litink_test_shared");
+    if made.is_ok() {
+        PostgresDatabase::open(shared.as_str()).await.unwrap();
+    }
+    admin.close().await.unwrap();
+    Some(shared)
+}
+
+/// The same server, another database.
+fn on(url: &Url, database: &str) -> Url {
+    let mut url = url.clone();
+    url.set_path(database);
+    url
+}
+
+/// An empty database of one test's own, which goes with the test.
+pub(crate) struct Fresh {
+    server: Url,
+    name: String,
+}
+
+impl Fresh {
+    pub(crate) async fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let server = url()?;
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("litink_test_{}_{next}", std::process::id());
+        let mut admin = connect(&server).await;
+        run(
+            &mut admin,
+            &format!("CREATE DATABASE {name} TEMPLATE template0"),
+        )
+        .await
+        .unwrap();
+        Some(Self { server, name })
+    }
+
+    pub(crate) fn url(&self) -> Url {
+        on(&self.server, &self.name)
+    }
+
+    pub(crate) async fn connect(&self) -> PgConnection {
+        connect(&self.url()).await
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async {
+                let mut admin = connect(&server).await;
+                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                run(&mut admin, &drop).await.ok();
+            });
+        });
+        dropping.join().ok();
+    }
+}

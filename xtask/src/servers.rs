@@ -1,0 +1,228 @@
+//! Servers that the tests need: started on free ports, in a folder of their own, and gone
+//! afterwards.
+
+use std::{
+    fs,
+    io::Read,
+    net::TcpListener,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    packages,
+    shell::{Result, TempDir, has, read},
+};
+
+/// A PostgreSQL server. Nothing of it is flushed to the disk; it lives as long as this.
+pub(crate) struct Postgres {
+    server: Child,
+    url: String,
+    // Removed after the server has stopped.
+    folder: TempDir,
+}
+
+impl Postgres {
+    /// Starts a server of the newest version that is installed; installs Debian's where none is.
+    pub(crate) fn start() -> Result<Self> {
+        let programs = programs()?;
+        let folder = TempDir::new("postgres")?;
+        let password = random()?;
+        let data = folder.path().join("data");
+        let secret = folder.path().join("password");
+        fs::write(&secret, &password).map_err(|error| error.to_string())?;
+        let user = User::find(folder.path(), &[folder.path(), &secret])?;
+
+        let mut initdb = user.command(&programs.join("initdb"));
+        initdb.args(["--username=postgres", "--auth=scram-sha-256", "--no-sync"]);
+        initdb.args(["--encoding=UTF8", "--locale=C.UTF-8"]);
+        initdb.arg(format!("--pwfile={}", secret.display()));
+        read(initdb.arg("--pgdata").arg(&data))?;
+
+        let port = free_port()?;
+        let log = folder.path().join("log");
+        let out = fs::File::create(&log).map_err(|error| error.to_string())?;
+        let mut server = user.command(&programs.join("postgres"));
+        server.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "full_page_writes=off",
+            "max_connections=300",
+        ] {
+            server.args(["-c", setting]);
+        }
+        let server = server
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(out)
+            .spawn()
+            .map_err(|error| format!("postgres does not start: {error}"))?;
+        let mut started = Self {
+            server,
+            url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"),
+            folder,
+        };
+        started.wait(&programs.join("pg_isready"), port, &log)?;
+        Ok(started)
+    }
+
+    /// The administrator's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn wait(&mut self, pg_isready: &Path, port: u16, log: &Path) -> Result {
+        let began = Instant::now();
+        loop {
+            let mut ready = Command::new(pg_isready);
+            ready.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]);
+            if ready.status().is_ok_and(|status| status.success()) {
+                return Ok(());
+            }
+            let ended = self.server.try_wait().ok().flatten();
+            if ended.is_some() || began.elapsed() > Duration::from_secs(60) {
+                let said = fs::read_to_string(log).unwrap_or_default();
+                return Err(format!("postgres does not start:\n{said}"));
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // An interrupt ends sessions and stops; whoever does not obey is killed.
+        let id = self.server.id().to_string();
+        let _ = Command::new("kill").args(["-INT", &id]).status();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            if !matches!(self.server.try_wait(), Ok(None)) {
+                return;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        eprintln!("postgres did not stop: {}", self.folder.path().display());
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The folder of the server's programs.
+fn programs() -> Result<PathBuf> {
+    if let Some(found) = installed() {
+        return Ok(found);
+    }
+    packages::install(&["postgresql"])?;
+    installed().ok_or_else(|| "the package postgresql brought no server".into())
+}
+
+/// Debian keeps versions side by side, and off `PATH`.
+fn installed() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let newest = versions
+        .filter_map(|entry| {
+            let version: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let folder = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
+            folder
+                .join("postgres")
+                .is_file()
+                .then_some((version, folder))
+        })
+        .max();
+    let on_path = || {
+        let config = read(Command::new("pg_config").arg("--bindir")).ok()?;
+        let folder = PathBuf::from(config.trim());
+        folder.join("postgres").is_file().then_some(folder)
+    };
+    newest.map(|(_, folder)| folder).or_else(on_path)
+}
+
+/// As whom the server runs: it refuses to run as root.
+struct User {
+    folder: PathBuf,
+    /// User and group, if not one's own.
+    other: Option<(u32, u32)>,
+}
+
+impl User {
+    /// One's own, or `postgres` instead of root, who is given these files then.
+    fn find(folder: &Path, files: &[&Path]) -> Result<Self> {
+        let folder = folder.to_path_buf();
+        if !packages::is_root() {
+            let other = None;
+            return Ok(Self { folder, other });
+        }
+        let users = fs::read_to_string("/etc/passwd").map_err(|error| error.to_string())?;
+        let entry = users.lines().find(|line| line.starts_with("postgres:"));
+        let mut ids = entry.into_iter().flat_map(|line| line.split(':').skip(2));
+        let mut id = || ids.next()?.parse::<u32>().ok();
+        let (Some(user), Some(group)) = (id(), id()) else {
+            return Err("there is no user `postgres` to run the server as".into());
+        };
+        for file in files {
+            chown(file, Some(user), Some(group)).map_err(|error| error.to_string())?;
+        }
+        let other = Some((user, group));
+        Ok(Self { folder, other })
+    }
+
+    /// A program as this user, which ends when this process does.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = if has("setpriv") {
+            let mut setpriv = Command::new("setpriv");
+            setpriv.args(["--pdeathsig", "INT"]);
+            if let Some((user, group)) = self.other {
+                setpriv.args([format!("--reuid={user}"), format!("--regid={group}")]);
+                setpriv.arg("--clear-groups");
+            }
+            setpriv.arg(program);
+            setpriv
+        } else {
+            use std::os::unix::process::CommandExt;
+            let mut command = Command::new(program);
+            if let Some((user, group)) = self.other {
+                command.uid(user).gid(group);
+            }
+            command
+        };
+        command.current_dir(&self.folder);
+        command
+    }
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    Ok(address.port())
+}
+
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_server_answers_and_leaves_nothing() {
+        let server = Postgres::start().unwrap();
+        let address = server.url().rsplit('@').next().unwrap();
+        let address = address.trim_end_matches("/postgres").to_owned();
+        let folder = server.folder.path().to_path_buf();
+        assert!(TcpStream::connect(&address).is_ok() && folder.exists());
+        drop(server);
+        assert!(TcpStream::connect(&address).is_err() && !folder.exists());
+    }
+}
