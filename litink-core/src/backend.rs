@@ -77,6 +77,8 @@ impl Check {
     pub const SCHEMA: &str = "schema";
     /// Whether litink may write, and reads what it wrote.
     pub const WRITE: &str = "write";
+    /// Whether what users may see and do is kept by the system itself.
+    pub const ROW_SECURITY: &str = "row security";
     /// How far its clock is from this machine's.
     pub const CLOCK: &str = "clock";
 

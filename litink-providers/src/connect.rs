@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-#[cfg(any(feature = "sqlite", feature = "object-store"))]
+#[cfg(any(feature = "sqlite", feature = "object-store", feature = "postgres"))]
 use litink_core::ResultExt;
 use litink_core::{
     Error, ErrorKind, Result,
@@ -40,8 +40,8 @@ pub struct Backends {
     pub connected: Vec<Connected>,
 }
 
-/// Connects to every backend that the settings name. Embedded ones are made where they do not exist
-/// and brought to today's schema; a server's schema is left to `litink migrate`.
+/// Connects to every backend that the settings name. Embedded ones are made where they do not exist,
+/// and schemas brought to today's, a server's unless its URL says `migrate=no`.
 ///
 /// # Errors
 /// [`ErrorKind::Configuration`] (codes `bad_settings`, `missing_feature`);
@@ -144,6 +144,11 @@ struct Connector<'a> {
     memory: Arc<dyn Backend>,
     #[cfg(feature = "sqlite")]
     sqlite: Vec<(crate::url::SqliteUrl, Arc<crate::sqlite::SqliteDatabase>)>,
+    #[cfg(feature = "postgres")]
+    postgres: Vec<(
+        crate::url::ServerUrl,
+        Arc<crate::postgres::PostgresDatabase>,
+    )>,
 }
 
 impl<'a> Connector<'a> {
@@ -153,6 +158,8 @@ impl<'a> Connector<'a> {
             memory: Arc::new(InMemory),
             #[cfg(feature = "sqlite")]
             sqlite: Vec::new(),
+            #[cfg(feature = "postgres")]
+            postgres: Vec::new(),
         }
     }
 
@@ -164,6 +171,16 @@ impl<'a> Connector<'a> {
                 let database = self.sqlite(file).await.context("address", url)?;
                 Ok(Part {
                     given: Arc::new(crate::sqlite::SqliteRepository::new((*database).clone())),
+                    backend: database,
+                })
+            }
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::postgres::PostgresRepository::new(
+                        (*database).clone(),
+                    )),
                     backend: database,
                 })
             }
@@ -241,6 +258,20 @@ impl<'a> Connector<'a> {
         Ok(database)
     }
 
+    #[cfg(feature = "postgres")]
+    async fn postgres(
+        &mut self,
+        server: &crate::url::ServerUrl,
+    ) -> Result<Arc<crate::postgres::PostgresDatabase>> {
+        if let Some((_, open)) = self.postgres.iter().find(|(known, _)| known == server) {
+            return Ok(Arc::clone(open));
+        }
+        let location = server.reveal();
+        let database = Arc::new(crate::postgres::PostgresDatabase::open(location.as_str()).await?);
+        self.postgres.push((server.clone(), Arc::clone(&database)));
+        Ok(database)
+    }
+
     /// Makes the data folder for what is in it. The folder of another file must be there.
     #[cfg(any(feature = "sqlite", feature = "object-store"))]
     fn make_data_dir(&self, path: &std::path::Path) -> Result<()> {
@@ -270,8 +301,9 @@ impl Support {
             BackendUrl::Sqlite(_) => Self::Without("sqlite"),
             BackendUrl::File(_) if cfg!(feature = "object-store") => Self::Built,
             BackendUrl::File(_) => Self::Without("object-store"),
+            BackendUrl::Postgres(_) if cfg!(feature = "postgres") => Self::Built,
+            BackendUrl::Postgres(_) => Self::Without("postgres"),
             BackendUrl::S3(_)
-            | BackendUrl::Postgres(_)
             | BackendUrl::Supabase(_)
             | BackendUrl::Redis(_)
             | BackendUrl::Amqp(_) => Self::Planned,

@@ -45,6 +45,8 @@ struct Inner {
     pool: PgPool,
     options: PostgresOptions,
     health: Arc<Health>,
+    /// The schema's version before this opened it.
+    found: u32,
 }
 
 /// When a connection was last found cut, in milliseconds of `begun`; 0 for never.
@@ -109,6 +111,16 @@ impl PostgresDatabase {
             .map_err(|_| Error::internal("a version was refused"))?;
         let version = version.as_u64().and_then(|version| version.try_into().ok());
         version.ok_or_else(|| Error::internal("a version is a number"))
+    }
+
+    /// Where it is, without secrets.
+    pub(super) fn place(&self) -> String {
+        self.inner.options.place()
+    }
+
+    /// The schema's version before this opened it; 0 for none.
+    pub(super) fn found_version(&self) -> u32 {
+        self.inner.found
     }
 
     /// Closes all connections; calls that follow fail.
@@ -183,7 +195,7 @@ async fn open(options: PostgresOptions) -> Result<Inner> {
         .connect()
         .await
         .map_err(|error| error::judge(error).error())?;
-    migrate::prepare(&mut first, options.migrate).await?;
+    let found = migrate::prepare(&mut first, options.migrate).await?;
     first.close().await.ok();
     let health = Arc::new(Health {
         begun: Instant::now(),
@@ -193,6 +205,7 @@ async fn open(options: PostgresOptions) -> Result<Inner> {
         pool: pool(&options, Arc::clone(&health)),
         options,
         health,
+        found,
     };
     // Whether the role can be taken.
     drop(

@@ -9,12 +9,13 @@ use super::error;
 /// Who holds this lock migrates; the others wait, and find nothing to do. ("litink" in ASCII.)
 const LOCK: i64 = 0x6c69_7469_6e6b;
 
-/// Applies what migrations are missing, if it may; else says what is wrong with the schema.
-pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Result<()> {
+/// Applies what migrations are missing, if it may; else says what is wrong with the schema. Gives the
+/// version that it found.
+pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Result<u32> {
     let latest = POSTGRES.last().map_or(0, |last| last.version);
     // Most often there is nothing to do, and the login need not be one that could do it.
     match applied(connection).await? {
-        version if version == latest => return Ok(()),
+        version if version == latest => return Ok(version),
         version if version > latest => return Err(too_new(version, latest)),
         version if !migrate => return Err(too_old(version, latest)),
         _ => {}
@@ -39,7 +40,8 @@ pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Res
     }
     // PostgREST, where there is one, looks again.
     run(&mut transaction, "NOTIFY pgrst, 'reload schema'").await?;
-    transaction.commit().await.map_err(failed)
+    transaction.commit().await.map_err(failed)?;
+    Ok(version)
 }
 
 /// The latest migration that was applied, 0 for none.

@@ -4,6 +4,7 @@
 //! processes on any number of machines share one database. What a user may see is decided by the
 //! database's own row-level security, in the role of that user; see `migrations/postgres`.
 
+mod backend;
 mod database;
 mod error;
 mod migrate;

@@ -8,8 +8,8 @@ use litink_providers::{Settings, connect};
 
 use super::print::say;
 
-/// Bring the databases to this version's schema. An embedded one is brought there by every command
-/// that opens it, a server's by this one alone.
+/// Bring the databases to this version's schema. Every command does that when it opens one, but for a
+/// server's whose URL says `migrate=no`.
 #[derive(Debug, Args)]
 pub struct Migrate {}
 
