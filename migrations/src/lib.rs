@@ -45,6 +45,11 @@ pub const POSTGRES: &[Migration] = &[
         name: "commit",
         sql: include_str!("../postgres/0004_commit.sql"),
     },
+    Migration {
+        version: 5,
+        name: "events",
+        sql: include_str!("../postgres/0005_events.sql"),
+    },
 ];
 
 /// What [`POSTGRES`] builds on and Supabase has: roles, and the functions of the schema `auth`.

@@ -9,7 +9,9 @@ use std::{
 use litink_core::{Error, Result, ResultExt};
 use serde_json::Value;
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool, postgres::PgPoolOptions, types::Json,
+    ConnectOptions, Connection, PgConnection, PgPool,
+    postgres::{PgListener, PgPoolOptions},
+    types::Json,
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -163,6 +165,28 @@ impl PostgresDatabase {
                 Verdict::Never(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether notifications reach this process.
+    pub(super) fn can_listen(&self) -> bool {
+        self.inner.options.pooler == Pooler::None
+    }
+
+    /// A connection of its own, beside the pool, that listens on a channel.
+    pub(super) async fn listener(&self, channel: &str) -> Result<PgListener> {
+        let options = &self.inner.options;
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(options.deadline.min(KEEP_TRYING))
+            .connect_lazy_with(options.connect.clone());
+        let listen = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.listen(channel).await?;
+            Ok(listener)
+        };
+        listen.await.map_err(|error| error::judge(error).error())
     }
 
     async fn attempt(&self, statement: &'static str, request: &Value) -> sqlx::Result<Value> {

@@ -7,10 +7,12 @@
 mod backend;
 mod database;
 mod error;
+mod events;
 mod migrate;
 mod options;
 mod repository;
 
 pub use database::PostgresDatabase;
+pub use events::PostgresEvents;
 pub use options::{Pooler, PostgresOptions};
 pub use repository::PostgresRepository;

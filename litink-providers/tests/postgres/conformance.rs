@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use litink_providers::postgres::{Pooler, PostgresDatabase, PostgresOptions, PostgresRepository};
+use litink_providers::postgres::{
+    Pooler, PostgresDatabase, PostgresEvents, PostgresOptions, PostgresRepository,
+};
 
 use crate::server;
 
@@ -26,6 +28,24 @@ mod repository_behind_a_pooler {
 
     litink_core::repository_conformance!(match open(Pooler::Transaction).await {
         Some(database) => Arc::new(PostgresRepository::new(database)),
+        None => return,
+    });
+}
+
+mod events {
+    use super::*;
+
+    litink_core::events_conformance!(match open(Pooler::None).await {
+        Some(database) => Arc::new(PostgresEvents::new(database)),
+        None => return,
+    });
+}
+
+mod events_behind_a_pooler {
+    use super::*;
+
+    litink_core::events_conformance!(match open(Pooler::Transaction).await {
+        Some(database) => Arc::new(PostgresEvents::new(database)),
         None => return,
     });
 }

@@ -1,0 +1,142 @@
+//! The rights as the catalogue has them: what no statement of the matrix can tell, since a second
+//! layer still refuses.
+
+use litink_core::schema::TABLES;
+use sqlx::PgConnection;
+
+use super::{ROLES, VERBS, granted};
+
+/// What differs from what the schema says.
+pub(super) async fn differs(connection: &mut PgConnection) -> Vec<String> {
+    let found: Vec<String> = sqlx::query_scalar(SNAPSHOT)
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .unwrap();
+    let expected = expected();
+    let surplus = found.iter().filter(|line| !expected.contains(line));
+    let missing = expected.iter().filter(|line| !found.contains(line));
+    surplus
+        .map(|line| format!("too much: {line}"))
+        .chain(missing.map(|line| format!("missing: {line}")))
+        .collect()
+}
+
+/// Everything about rights, a line each; the owner's own are left out.
+const SNAPSHOT: &str = "
+    select format('%s on table %s.%s to %s', lower(a.privilege_type), n.nspname, c.relname,
+        coalesce(r.rolname, 'public'))
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    cross join aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+    left join pg_roles r on r.oid = a.grantee
+    where n.nspname in ('public', 'litink') and c.relkind in ('r', 'v', 'm', 'p', 'S')
+    and a.grantee <> c.relowner
+    union all
+    select format('%s on column %s.%s.%s to %s', lower(a.privilege_type), n.nspname, c.relname,
+        t.attname, coalesce(r.rolname, 'public'))
+    from pg_attribute t join pg_class c on c.oid = t.attrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    cross join aclexplode(t.attacl) a left join pg_roles r on r.oid = a.grantee
+    where n.nspname in ('public', 'litink') and a.grantee <> c.relowner
+    union all
+    select format('execute on function %s.%s to %s', n.nspname, p.proname,
+        coalesce(r.rolname, 'public'))
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+    left join pg_roles r on r.oid = a.grantee
+    where n.nspname in ('public', 'litink') and a.grantee <> p.proowner
+    union all
+    select format('function %s.%s runs as its owner', n.nspname, p.proname)
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'litink') and p.prosecdef
+    union all
+    select format('function %s.%s has no search_path', n.nspname, p.proname)
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'litink')
+    and not exists (select from unnest(p.proconfig) c where c like 'search_path=%')
+    union all
+    select format('%s on schema litink to %s', lower(a.privilege_type),
+        coalesce(r.rolname, 'public'))
+    from pg_namespace n cross join aclexplode(n.nspacl) a
+    left join pg_roles r on r.oid = a.grantee
+    where n.nspname = 'litink' and a.grantee <> n.nspowner
+    union all
+    select format('%s.%s has row-level security', n.nspname, c.relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'litink') and c.relkind in ('r', 'p') and c.relrowsecurity
+    union all
+    select format('policy %s.%s %s %s: %s / %s', schemaname, tablename, lower(cmd),
+        array_to_string(roles, '+'), coalesce(qual, ''), coalesce(with_check, ''))
+    from pg_policies where schemaname in ('public', 'litink')";
+
+const OWN: &str = "(owner = ( SELECT auth.uid() AS uid))";
+const BY_ROW: &str = "(visibility = 'published'::text)";
+const WITH_PARENT: &str = "(EXISTS ( SELECT\n   FROM books\n  WHERE ((books.id = chapters.book_id) AND \
+                           (books.visibility = 'published'::text))))";
+
+fn expected() -> Vec<String> {
+    use litink_core::schema::{Access, Published};
+    let mut lines = vec!["usage on schema litink to service_role".to_owned()];
+    for def in TABLES {
+        let name = def.name;
+        let mut add = |line: String| lines.push(line);
+        add(format!("public.{name} has row-level security"));
+        for role in ROLES {
+            for verb in VERBS.iter().filter(|verb| granted(def, role, verb)) {
+                add(format!("{verb} on table public.{name} to {role}"));
+            }
+        }
+        let everybodys = match def.published {
+            Published::Never => None,
+            Published::ByRow => Some(BY_ROW),
+            Published::WithParent => Some(WITH_PARENT),
+        };
+        let mut policy = |command: &str, role: &str, using: &str, check: &str| {
+            add(format!(
+                "policy public.{name} {command} {role}: {using} / {check}"
+            ));
+        };
+        if let Some(everybodys) = everybodys {
+            policy("select", "anon", everybodys, "");
+        }
+        match (def.access, everybodys) {
+            (Access::None, _) => policy("all", "anon+authenticated", "false", "false"),
+            (_, None) => policy("select", "authenticated", OWN, ""),
+            (_, Some(too)) => {
+                policy("select", "authenticated", &format!("({OWN} OR {too})"), "");
+            }
+        }
+        if def.access == Access::Write {
+            policy("insert", "authenticated", "", OWN);
+            policy("update", "authenticated", OWN, OWN);
+            policy("delete", "authenticated", OWN, "");
+        }
+    }
+    for name in ["commits", "migrations", "events"] {
+        lines.push(format!("litink.{name} has row-level security"));
+        lines.push(format!(
+            "policy litink.{name} all anon+authenticated: false / false"
+        ));
+        for verb in VERBS {
+            if name != "migrations" || verb == "select" {
+                lines.push(format!("{verb} on table litink.{name} to service_role"));
+            }
+        }
+    }
+    lines.push("select on table litink.events_id_seq to service_role".into());
+    for name in [
+        "public.litink_schema_version",
+        "public.litink_get_v1",
+        "public.litink_list_v1",
+        "public.litink_tally_v1",
+        "public.litink_commit_v1",
+        "public.litink_publish_v1",
+        "public.litink_events_v1",
+        "litink.request",
+        "litink.table_of",
+        "litink.condition",
+    ] {
+        lines.push(format!("execute on function {name} to service_role"));
+    }
+    lines
+}
