@@ -234,6 +234,14 @@ impl<'a> Connector<'a> {
     async fn events(&mut self, url: &BackendUrl) -> Result<Part<dyn Events>> {
         match url {
             BackendUrl::Memory => Ok(self.in_memory(Arc::new(MemoryEvents::default()))),
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::postgres::PostgresEvents::new((*database).clone())),
+                    backend: database,
+                })
+            }
             _ => Err(refused(Contract::Events, url)),
         }
     }
