@@ -9,22 +9,30 @@ use litink_core::{
     engine::{Engine, RunSpec, WorkerOptions},
     storage::StorageExt,
 };
-use litink_providers::Settings;
+use litink_providers::{Secret, Settings};
 use litink_tests::book;
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 const ME: Actor = Actor::User(LOCAL_USER);
 
 async fn embedded(folder: &Path) -> Engine {
-    litink_providers::open(&Settings::in_folder(folder))
-        .await
-        .unwrap()
+    open(&Settings::in_folder(folder)).await
+}
+
+async fn open(settings: &Settings) -> Engine {
+    litink_providers::open(settings).await.unwrap()
 }
 
 /// An engine with a book and a finished run.
 async fn lived_in(folder: &Path) -> Engine {
     let engine = embedded(folder).await;
+    live(&engine).await;
+    engine
+}
+
+async fn live(engine: &Engine) {
     let stop = CancellationToken::new();
     let worker = engine.worker(WorkerOptions::default());
     let working = tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));
@@ -36,7 +44,6 @@ async fn lived_in(folder: &Path) -> Engine {
     engine.wait(ME, run.id()).await.unwrap();
     stop.cancel();
     working.await.unwrap().unwrap();
-    engine
 }
 
 /// What its owner sees of an engine, times and versions aside.
@@ -156,4 +163,47 @@ async fn a_damaged_export_is_refused_and_a_different_row_is_not_overwritten() {
     let error = new.import_data(&at("export"), |_| ()).await.unwrap_err();
     assert_eq!(error.code(), "different_row");
     assert_eq!(new.books(ME, None, 1).await.unwrap().items[0].title, "Mine");
+}
+
+/// An empty database on the test server.
+async fn postgres(folder: &Path) -> Option<Settings> {
+    let Ok(server) = std::env::var("LITINK_TEST_POSTGRES_URL") else {
+        assert!(std::env::var("LITINK_REQUIRE_PROGRAMS").as_deref() != Ok("1"));
+        eprintln!(
+            "skipped: LITINK_TEST_POSTGRES_URL is not set, so there is no server to test with"
+        );
+        return None;
+    };
+    let name = format!("litink_transfer_{}", std::process::id());
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    admin.execute(AssertSqlSafe(create)).await.unwrap();
+    let (host, _) = server.rsplit_once('/').unwrap();
+    let mut settings = Settings::in_folder(folder);
+    settings.database_url = Some(Secret::new(format!("{host}/{name}")));
+    Some(settings)
+}
+
+/// The same run on Postgres makes the same ids and the same bytes, and what is there moves into a
+/// folder's SQLite and back.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_makes_the_same_and_moves_to_sqlite_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let Some(settings) = postgres(&at("served")).await else {
+        return;
+    };
+    let served = open(&settings).await;
+    live(&served).await;
+    let alone = lived_in(&at("alone")).await;
+    assert_eq!(seen(&served).await, seen(&alone).await);
+
+    served.export_data(&at("export"), |_| ()).await.unwrap();
+    let moved = embedded(&at("moved")).await;
+    let carried = moved.import_data(&at("export"), |_| ()).await.unwrap();
+    assert_eq!(seen(&moved).await, seen(&served).await);
+    moved.export_data(&at("back"), |_| ()).await.unwrap();
+    let again = served.import_data(&at("back"), |_| ()).await.unwrap();
+    assert_eq!((again.rows, again.objects), (carried.rows, carried.objects));
+    assert_eq!(again.existing, again.rows + again.objects);
 }
