@@ -311,9 +311,7 @@ impl Support {
             BackendUrl::Postgres(_) => Self::Without("postgres"),
             BackendUrl::S3(_) if cfg!(feature = "s3") => Self::Built,
             BackendUrl::S3(_) => Self::Without("s3"),
-            BackendUrl::Supabase(_)
-            | BackendUrl::Redis(_)
-            | BackendUrl::Amqp(_) => Self::Planned,
+            BackendUrl::Supabase(_) | BackendUrl::Redis(_) | BackendUrl::Amqp(_) => Self::Planned,
         }
     }
 }
