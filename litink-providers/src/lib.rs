@@ -16,6 +16,8 @@ pub mod sqlite;
 
 mod connect;
 mod environment;
+#[cfg(test)]
+mod examples;
 #[cfg(any(feature = "sqlite", feature = "object-store"))]
 mod folder;
 mod open;
