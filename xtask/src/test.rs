@@ -81,6 +81,7 @@ fn rust() -> Result {
     if let Some(postgres) = &postgres {
         tests.env(POSTGRES, postgres.url());
     }
+    tests.env("PATH", servers::path()?);
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
     shell::run(cargo().args(["test", "--workspace", "--doc"]))
 }

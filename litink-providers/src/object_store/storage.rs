@@ -27,17 +27,27 @@ use crate::folder::make_private_folder;
 ///
 /// In a folder, a key is a file's path below it, flushed to the disk before a put returns; media
 /// types are not kept there. A process that is killed in a put may leave a file whose name ends in
-/// `#` and a number; it is never listed, and may be removed.
-#[derive(Clone, Debug)]
+/// `#` and a number; it is never listed, and may be removed. In a bucket, such a process leaves
+/// parts of an upload, which the bucket's rule for incomplete multipart uploads should remove.
+#[derive(Clone)]
 pub struct ObjectStorage {
     /// What it is and where.
     pub(super) place: String,
-    store: Arc<dyn ObjectStore>,
-    capabilities: StorageCapabilities,
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// What signs URLs, where the store can.
+    #[cfg(feature = "s3")]
+    pub(super) signer: Option<Arc<dyn object_store::signer::Signer>>,
+    pub(super) capabilities: StorageCapabilities,
     /// Whether the store keeps media types.
-    media_types: bool,
+    pub(super) media_types: bool,
     /// Whether the store lists by key.
-    sorted: bool,
+    pub(super) sorted: bool,
+}
+
+impl std::fmt::Debug for ObjectStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ObjectStorage({})", self.place)
+    }
 }
 
 impl ObjectStorage {
@@ -56,6 +66,8 @@ impl ObjectStorage {
         Ok(Self {
             place: format!("folder {}", path.display()),
             store: Arc::new(store),
+            #[cfg(feature = "s3")]
+            signer: None,
             capabilities: StorageCapabilities::default().with_durable(true),
             media_types: false,
             sorted: false,
@@ -68,6 +80,8 @@ impl ObjectStorage {
         Self {
             place: "in memory".into(),
             store: Arc::new(InMemory::new()),
+            #[cfg(feature = "s3")]
+            signer: None,
             capabilities: StorageCapabilities::default(),
             media_types: true,
             sorted: true,
@@ -281,20 +295,37 @@ impl Storage for ObjectStorage {
 
     async fn delete_prefix(&self, actor: Actor, prefix: &str) -> Result<u64> {
         let found = self.below(actor, prefix, None);
-        let deleted = found.try_fold(0, async |count, (key, _)| {
-            self.delete(actor, &key).await?;
-            Ok(count + 1)
-        });
+        let deleted = found
+            .map_ok(async |(key, _)| self.delete(actor, &key).await)
+            .try_buffer_unordered(DELETES)
+            .try_fold(0, async |count, ()| Ok(count + 1));
         deleted.await.operation("storage.delete_prefix")
     }
 
+    #[cfg(not(feature = "s3"))]
     async fn signed_url(&self, _: Actor, _: &StorageKey, _: Duration) -> Result<Url> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "this storage gives no signed URLs; read the object through litink",
-        )
-        .with_code("no_signed_urls"))
+        Err(no_signed_urls())
     }
+
+    #[cfg(feature = "s3")]
+    async fn signed_url(&self, actor: Actor, key: &StorageKey, valid: Duration) -> Result<Url> {
+        let signer = self.signer.as_ref().ok_or_else(no_signed_urls)?;
+        self.look(actor, key)
+            .await
+            .operation("storage.signed_url")?;
+        super::s3::sign(&**signer, &path(key)?, valid).await
+    }
+}
+
+/// Objects of a prefix deleted at once.
+const DELETES: usize = 16;
+
+fn no_signed_urls() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "this storage gives no signed URLs; read the object through litink",
+    )
+    .with_code("no_signed_urls")
 }
 
 async fn send(upload: &mut Upload, mut body: ByteStream, options: &PutOptions) -> Result<()> {

@@ -8,7 +8,8 @@ use super::{ServerUrl, bad, decoded};
 /// A bucket of S3 or of a compatible server, and a prefix in it.
 ///
 /// `s3://BUCKET/PREFIX` on AWS; `?endpoint=https://HOST` for another server, `&region=NAME`,
-/// `&path_style=false` for one that has the bucket in the host's name (default there: the path).
+/// `&path_style=false` for one that has the bucket in the host's name (default: AWS has it there,
+/// others have it in the path).
 /// The keys come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (or the machine's role), or
 /// stand before the bucket: `s3://KEY:SECRET@BUCKET`.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,12 +56,13 @@ impl S3Url {
             path_style: true,
             keys,
         };
+        let mut path_style = None;
         for (name, value) in url.query_pairs() {
             match (&*name, &*value) {
                 ("region", region) => found.region = Some(region.to_owned()),
                 ("endpoint", endpoint) => found.endpoint = Some(server(endpoint)?),
-                ("path_style", "true") => found.path_style = true,
-                ("path_style", "false") => found.path_style = false,
+                ("path_style", "true") => path_style = Some(true),
+                ("path_style", "false") => path_style = Some(false),
                 _ => {
                     return Err(bad(
                         "the options of s3:// are region, endpoint and path_style (true or false)",
@@ -68,6 +70,9 @@ impl S3Url {
                 }
             }
         }
+        // A certificate of AWS is for one name before the host: none with a dot.
+        let in_host = found.endpoint.is_none() && !found.bucket.contains('.');
+        found.path_style = path_style.unwrap_or(!in_host);
         Ok(found)
     }
 
@@ -77,7 +82,7 @@ impl S3Url {
         endpoint.unwrap_or("s3.amazonaws.com")
     }
 
-    pub(super) fn is_plain_text(&self) -> bool {
+    pub(crate) fn is_plain_text(&self) -> bool {
         self.endpoint
             .as_ref()
             .is_some_and(|it| it.scheme() == "http")

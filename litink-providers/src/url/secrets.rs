@@ -12,6 +12,7 @@ const DEFAULTS: &[&str] = &[
     "postgres",
     "rabbitmq",
     "redis",
+    "replace-me",
     "secret",
     "test",
     // of `supabase start`

@@ -33,7 +33,8 @@ class Engine:
         """Opens an engine in a folder, which is made where it is missing.
 
         ``settings`` are those of ``litink.toml``: ``lease_s``, ``concurrency``, ``max_attempts``,
-        ``ffmpeg``, ``database_url``, ``storage_url``, ... Without a folder and settings, that file and ``LITINK_*`` variables are read.
+        ``ffmpeg``, ``database_url``, ``storage_url``, ... Without a folder and settings, that file
+        and ``LITINK_*`` variables are read.
         With ``worker=False`` it starts and watches runs, and another process works on them.
         """
         if data_dir is not None:
