@@ -180,7 +180,7 @@ impl PostgresDatabase {
             .max_lifetime(None)
             .idle_timeout(None)
             .acquire_timeout(options.deadline.min(KEEP_TRYING))
-            .connect_lazy_with(options.connect.clone());
+            .connect_lazy_with(options.connection());
         let listen = async {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen(channel).await?;
@@ -215,7 +215,7 @@ fn jittered(pause: Duration) -> Duration {
 
 async fn open(options: PostgresOptions) -> Result<Inner> {
     let mut first = options
-        .connect
+        .connection()
         .connect()
         .await
         .map_err(|error| error::judge(error).error())?;
@@ -243,11 +243,6 @@ async fn open(options: PostgresOptions) -> Result<Inner> {
 }
 
 fn pool(options: &PostgresOptions, health: Arc<Health>) -> PgPool {
-    let prepared = match options.pooler {
-        Pooler::None => 100,
-        Pooler::Transaction => 0,
-    };
-    let connect = options.connect.clone().statement_cache_capacity(prepared);
     let for_session = options.clone();
     PgPoolOptions::new()
         .max_connections(options.connections)
@@ -266,7 +261,7 @@ fn pool(options: &PostgresOptions, health: Arc<Health>) -> PgPool {
             let options = for_session.clone();
             Box::pin(async move { set_up(connection, &options).await })
         })
-        .connect_lazy_with(connect)
+        .connect_lazy_with(options.connection())
 }
 
 async fn set_up(connection: &mut PgConnection, options: &PostgresOptions) -> sqlx::Result<()> {

@@ -23,6 +23,7 @@ pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Res
     let mut transaction = connection.begin().await.map_err(failed)?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)
+        .persistent(false)
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
@@ -46,33 +47,37 @@ pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Res
 
 /// The latest migration that was applied, 0 for none.
 async fn applied(connection: &mut PgConnection) -> Result<u32> {
+    // One transaction, so that a pooler leaves it on one connection.
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    let version = applied_in(&mut transaction).await?;
+    transaction.rollback().await.map_err(failed)?;
+    Ok(version)
+}
+
+async fn applied_in(transaction: &mut PgConnection) -> Result<u32> {
     // By the catalogue: a login that is not the owner's may not so much as name the table.
-    let exists: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables
-            WHERE schemaname = 'litink' AND tablename = 'migrations')",
+    let (exists, may_read): (bool, bool) = sqlx::query_as(
+        "SELECT count(*) > 0, coalesce(bool_and(has_schema_privilege(schemaname, 'USAGE')), false)
+         FROM pg_catalog.pg_tables WHERE schemaname = 'litink' AND tablename = 'migrations'",
     )
-    .fetch_one(&mut *connection)
+    .persistent(false)
+    .fetch_one(&mut *transaction)
     .await
     .map_err(failed)?;
     if !exists {
         return Ok(0);
     }
-    let may_read: bool = sqlx::query_scalar("SELECT has_schema_privilege('litink', 'USAGE')")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
-    let mut transaction = connection.begin().await.map_err(failed)?;
     if !may_read {
-        run(&mut transaction, "SET LOCAL ROLE service_role")
+        run(transaction, "SET LOCAL ROLE service_role")
             .await
             .map_err(not_prepared)?;
     }
     let version: i32 =
         sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM litink.migrations")
-            .fetch_one(&mut *transaction)
+            .persistent(false)
+            .fetch_one(transaction)
             .await
             .map_err(failed)?;
-    transaction.rollback().await.map_err(failed)?;
     Ok(version.unsigned_abs())
 }
 
@@ -83,6 +88,7 @@ async fn refuse_foreign(connection: &mut PgConnection) -> Result<()> {
          WHERE schemaname = 'public' AND tablename = ANY ($1) ORDER BY 1",
     )
     .bind(names)
+    .persistent(false)
     .fetch_all(connection)
     .await
     .map_err(failed)?;

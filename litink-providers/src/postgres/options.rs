@@ -138,6 +138,16 @@ impl PostgresOptions {
         self
     }
 
+    /// How each connection is made.
+    pub(super) fn connection(&self) -> PgConnectOptions {
+        // A statement prepared on one connection is not known to the next one.
+        let prepared = match self.pooler {
+            Pooler::None => 100,
+            Pooler::Transaction => 0,
+        };
+        self.connect.clone().statement_cache_capacity(prepared)
+    }
+
     /// Host, port and database, for messages.
     pub(super) fn place(&self) -> String {
         let connect = &self.connect;

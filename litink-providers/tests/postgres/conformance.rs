@@ -9,7 +9,10 @@ use litink_providers::postgres::{
 use crate::server;
 
 async fn open(pooler: Pooler) -> Option<PostgresDatabase> {
-    let url = server::shared().await?;
+    let url = match pooler {
+        Pooler::None => server::shared().await?,
+        Pooler::Transaction => server::pooled(server::shared().await?),
+    };
     let options = PostgresOptions::parse(url.as_str()).unwrap().pooler(pooler);
     Some(PostgresDatabase::open_with(options).await.unwrap())
 }

@@ -1,10 +1,11 @@
 //! The migrations, held against `litink_core::schema`.
 
 use litink_core::{
-    ErrorKind,
-    schema::{COMMON_COLUMNS, ColumnKind, TABLES},
+    Actor, ErrorKind, UserId,
+    repository::{Query, Repository},
+    schema::{COMMON_COLUMNS, ColumnKind, TABLES, Table},
 };
-use litink_providers::postgres::{PostgresDatabase, PostgresOptions};
+use litink_providers::postgres::{PostgresDatabase, PostgresOptions, PostgresRepository};
 use sqlx::PgConnection;
 
 use crate::server::{Fresh, connect, run, shared};
@@ -221,4 +222,33 @@ async fn newer_older_and_foreign_schemas_are_told_apart() {
     let later = "INSERT INTO litink.migrations (version, name) VALUES (999, 'later')";
     run(&mut connection, later).await.unwrap();
     assert_eq!(code(true).await, "schema_too_new");
+}
+
+/// A login that owns nothing and may only take the roles, as on somebody else's server; without
+/// the roles it is told what to do.
+#[tokio::test]
+async fn a_login_needs_the_roles_and_nothing_else() {
+    let Some(fresh) = Fresh::new().await else {
+        return;
+    };
+    PostgresDatabase::open(fresh.url().as_str()).await.unwrap();
+    let name = format!("litink_test_login_{}", std::process::id());
+    let mut admin = fresh.connect().await;
+    let make = format!("CREATE ROLE {name} LOGIN NOINHERIT PASSWORD 'x'");
+    run(&mut admin, &make).await.unwrap();
+    let mut url = fresh.url();
+    url.set_username(&name).unwrap();
+    url.set_password(Some("x")).unwrap();
+    let error = PostgresDatabase::open(url.as_str()).await.unwrap_err();
+    assert_eq!(error.code(), "database_not_prepared", "{error}");
+    let grant = format!("GRANT anon, authenticated, service_role TO {name}");
+    run(&mut admin, &grant).await.unwrap();
+    let database = PostgresDatabase::open(url.as_str()).await.unwrap();
+    let repository = PostgresRepository::new(database.clone());
+    for actor in [Actor::Service, Actor::User(UserId::random())] {
+        let query = Query::new(Table::Runs);
+        assert_eq!(repository.list(actor, &query).await.unwrap().items, []);
+    }
+    database.close().await;
+    run(&mut admin, &format!("DROP ROLE {name}")).await.unwrap();
 }

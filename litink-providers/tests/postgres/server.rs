@@ -50,6 +50,16 @@ pub(crate) async fn shared() -> Option<Url> {
     Some(shared)
 }
 
+/// The same database through a PgBouncer that gives each transaction another connection. Without
+/// one, litink does as if it were there.
+pub(crate) fn pooled(database: Url) -> Url {
+    let Ok(pooler) = std::env::var("LITINK_TEST_PGBOUNCER_URL") else {
+        eprintln!("skipped: LITINK_TEST_PGBOUNCER_URL is not set, so the pooler is only assumed");
+        return database;
+    };
+    on(&pooler.parse().unwrap(), database.path())
+}
+
 /// The same server, another database.
 fn on(url: &Url, database: &str) -> Url {
     let mut url = url.clone();
