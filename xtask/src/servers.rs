@@ -6,7 +6,7 @@ use std::{
     ffi::OsString,
     fs,
     io::Read,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -146,6 +146,81 @@ pub(crate) fn path() -> Result<OsString> {
     env::join_paths(folders).map_err(|error| error.to_string())
 }
 
+/// A PgBouncer before a server, which gives a client another connection for each transaction.
+pub(crate) struct PgBouncer {
+    pooler: Child,
+    url: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "removed after it has stopped"))]
+    folder: TempDir,
+}
+
+impl PgBouncer {
+    /// Starts one; installs Debian's where there is none.
+    pub(crate) fn start(server: &str) -> Result<Self> {
+        let program = Path::new("/usr/sbin/pgbouncer");
+        if !program.exists() {
+            packages::install(&["pgbouncer"])?;
+        }
+        let (login, address) = server
+            .trim_start_matches("postgres://")
+            .split_once('@')
+            .ok_or("the server's URL has no login")?;
+        let (name, password) = login.split_once(':').unwrap_or((login, ""));
+        let (address, _) = address.split_once('/').unwrap_or((address, ""));
+        let (host, server_port) = address.split_once(':').unwrap_or((address, "5432"));
+
+        let folder = TempDir::new("pgbouncer")?;
+        let (users, settings) = (folder.path().join("users"), folder.path().join("settings"));
+        let port = free_port()?;
+        let write = |path: &Path, text: String| fs::write(path, text).map_err(|e| e.to_string());
+        write(&users, format!("\"{name}\" \"{password}\"\n"))?;
+        let text = format!(
+            "[databases]\n* = host={host} port={server_port}\n[pgbouncer]\npool_mode = transaction\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = scram-sha-256\nauth_file = {}\nmax_client_conn = 500\n\
+             default_pool_size = 8\nignore_startup_parameters = extra_float_digits\n",
+            users.display()
+        );
+        write(&settings, text)?;
+        let user = User::find(folder.path(), &[folder.path(), &users, &settings])?;
+        let mut pooler = user.command(program);
+        let pooler = pooler
+            .args(["-q".as_ref(), settings.as_os_str()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("pgbouncer does not start: {error}"))?;
+        let mut started = Self {
+            pooler,
+            url: format!("postgres://{login}@127.0.0.1:{port}/postgres"),
+            folder,
+        };
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = started.pooler.try_wait().ok().flatten();
+            if ended.is_some() || began.elapsed() > Duration::from_secs(20) {
+                return Err("pgbouncer does not start".into());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(started)
+    }
+
+    /// The administrator's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        // It holds nothing that matters.
+        let _ = self.pooler.kill();
+        let _ = self.pooler.wait();
+    }
+}
+
 /// The folder of the server's programs.
 fn programs() -> Result<PathBuf> {
     if let Some(found) = installed() {
@@ -245,8 +320,6 @@ fn random() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
-
     use super::*;
 
     #[test]
@@ -257,13 +330,24 @@ mod tests {
     }
 
     #[test]
-    fn a_server_answers_and_leaves_nothing() {
+    fn servers_answer_and_leave_nothing() {
         let server = Postgres::start().unwrap();
-        let address = server.url().rsplit('@').next().unwrap();
-        let address = address.trim_end_matches("/postgres").to_owned();
-        let folder = server.folder.path().to_path_buf();
-        assert!(TcpStream::connect(&address).is_ok() && folder.exists());
+        let pooler = PgBouncer::start(server.url()).unwrap();
+        let addresses = [server.url(), pooler.url()].map(|url| {
+            let (_, address) = url.split_once('@').unwrap();
+            address.trim_end_matches("/postgres").to_owned()
+        });
+        let folders = [&server.folder, &pooler.folder].map(|it| it.path().to_path_buf());
+        let there = |address: &String| TcpStream::connect(address).is_ok();
+        assert!(addresses.iter().all(there));
+        assert!(folders.iter().all(|folder| folder.exists()));
+        for url in [server.url(), pooler.url()] {
+            let mut psql = Command::new(programs().unwrap().join("psql"));
+            assert_eq!(read(psql.args([url, "-Atc", "select 7"])).unwrap(), "7\n");
+        }
+        drop(pooler);
         drop(server);
-        assert!(TcpStream::connect(&address).is_err() && !folder.exists());
+        assert!(!addresses.iter().any(there));
+        assert!(!folders.iter().any(|folder| folder.exists()));
     }
 }

@@ -57,6 +57,9 @@ const REQUIRE: (&str, &str) = ("LITINK_REQUIRE_PROGRAMS", "1");
 /// The variable by which tests find a PostgreSQL server, as its administrator.
 const POSTGRES: &str = "LITINK_TEST_POSTGRES_URL";
 
+/// And by which the pooler before it.
+const PGBOUNCER: &str = "LITINK_TEST_PGBOUNCER_URL";
+
 fn rust() -> Result {
     // Tests start this program; cargo does not build another package's program for them.
     shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
@@ -74,12 +77,17 @@ fn rust() -> Result {
         ]);
     }
     // Somebody's own server, or one that lives as long as the tests.
-    let postgres = match env::var_os(POSTGRES) {
-        Some(_) => None,
-        None => Some(servers::Postgres::start()?),
+    let server = match env::var(POSTGRES) {
+        Ok(_) => None,
+        Err(_) => Some(servers::Postgres::start()?),
     };
-    if let Some(postgres) = &postgres {
-        tests.env(POSTGRES, postgres.url());
+    let pooler = match &server {
+        Some(server) => Some(servers::PgBouncer::start(server.url())?),
+        None => None,
+    };
+    if let (Some(server), Some(pooler)) = (&server, &pooler) {
+        tests.env(POSTGRES, server.url());
+        tests.env(PGBOUNCER, pooler.url());
     }
     tests.env("PATH", servers::path()?);
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
