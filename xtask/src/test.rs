@@ -81,14 +81,10 @@ fn rust() -> Result {
         Ok(_) => None,
         Err(_) => Some(servers::Postgres::start()?),
     };
-    let pooler = match &server {
-        Some(server) => Some(servers::PgBouncer::start(server.url())?),
-        None => None,
-    };
-    if let (Some(server), Some(pooler)) = (&server, &pooler) {
-        tests.env(POSTGRES, server.url());
-        tests.env(PGBOUNCER, pooler.url());
-    }
+    let own = env::var(POSTGRES).unwrap_or_default();
+    let url = server.as_ref().map_or(&*own, servers::Postgres::url);
+    let pooler = servers::PgBouncer::start(url)?;
+    tests.env(POSTGRES, url).env(PGBOUNCER, pooler.url());
     tests.env("PATH", servers::path()?);
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
     shell::run(cargo().args(["test", "--workspace", "--doc"]))

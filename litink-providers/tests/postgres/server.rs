@@ -8,18 +8,20 @@ use sqlx::{
 };
 use url::Url;
 
-/// The server's URL. Where there is none, says that the test is skipped; a run that demands its
-/// programs fails.
+/// The server's URL, if there is one.
 pub(crate) fn url() -> Option<Url> {
     if let Ok(url) = std::env::var("LITINK_TEST_POSTGRES_URL") {
         return Some(url.parse().unwrap());
     }
-    assert!(
-        std::env::var("LITINK_REQUIRE_PROGRAMS").as_deref() != Ok("1"),
-        "LITINK_TEST_POSTGRES_URL is not set"
-    );
-    eprintln!("skipped: LITINK_TEST_POSTGRES_URL is not set, so there is no server to test with");
+    skip("LITINK_TEST_POSTGRES_URL is not set, so there is no server to test with");
     None
+}
+
+/// Says what is left out; a run that demands its programs fails.
+fn skip(why: &str) {
+    let required = std::env::var("LITINK_REQUIRE_PROGRAMS").as_deref() == Ok("1");
+    assert!(!required, "{why}");
+    eprintln!("skipped: {why}");
 }
 
 /// A connection as whoever the URL names: the administrator of a test server.
@@ -54,7 +56,7 @@ pub(crate) async fn shared() -> Option<Url> {
 /// one, litink does as if it were there.
 pub(crate) fn pooled(database: Url) -> Url {
     let Ok(pooler) = std::env::var("LITINK_TEST_PGBOUNCER_URL") else {
-        eprintln!("skipped: LITINK_TEST_PGBOUNCER_URL is not set, so the pooler is only assumed");
+        skip("LITINK_TEST_PGBOUNCER_URL is not set, so the pooler is only assumed");
         return database;
     };
     on(&pooler.parse().unwrap(), database.path())
