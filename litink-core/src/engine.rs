@@ -89,7 +89,12 @@ pub struct EngineOptions {
     pub limits: ingest::Limits,
     /// A call of a provider is given up after this. Default 10 minutes, longer than the longest
     /// synchronous call of any vendor (a film is an operation, and polled).
+    ///
+    /// What a reply streams may take longer, but not stall for so long.
     pub call_timeout: Duration,
+    /// What a vendor works on after it answered (a film) is given up after this, counted from that
+    /// answer. Default 24 hours, the time in which batches of every vendor are finished or expired.
+    pub operation_timeout: Duration,
     /// Executions of a step that may fail before its run does. Default 5: with pauses of 1, 2, 4
     /// and 8 seconds that outlasts most of a vendor's hiccups.
     pub max_attempts: u32,
@@ -102,6 +107,7 @@ impl Default for EngineOptions {
         Self {
             limits: ingest::Limits::default(),
             call_timeout: Duration::from_secs(600),
+            operation_timeout: Duration::from_secs(24 * 3600),
             max_attempts: 5,
             backoff: Duration::from_secs(1),
         }

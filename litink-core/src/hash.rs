@@ -7,6 +7,12 @@ use tokio::io::AsyncReadExt;
 
 use crate::Result;
 
+/// The first 16 digits of a content hash, for names of objects: enough to tell apart what one group
+/// holds.
+pub(crate) fn short(content_hash: &str) -> &str {
+    content_hash.get(..16).unwrap_or(content_hash)
+}
+
 /// BLAKE3 of a file's bytes, in hexadecimal: what `content_hash` holds everywhere.
 ///
 /// # Errors

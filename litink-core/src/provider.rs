@@ -67,9 +67,19 @@ pub trait GenerationProvider: Send + Sync + Debug {
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply>;
 
     /// Asks how an operation stands.
+    ///
+    /// # Errors
+    /// The retry tells a question that failed from an operation that failed. Anything but
+    /// [`crate::Retry::Never`] (a 503, a time-out, a 429) keeps the operation: it is asked for again
+    /// later. `Never` ends it: the vendor says that it failed, was stopped or is not known, and what
+    /// was paid for it is given up. Only where the error is about the account and not about the
+    /// operation (the kinds `Configuration`, `Unauthenticated`, `PermissionDenied` and
+    /// `QuotaExhausted`) the operation is kept, too: the run fails, and asks again when it is
+    /// resumed.
     async fn poll(&self, operation: &Operation, context: &CallContext) -> Result<Reply>;
 
-    /// Asks the vendor to stop an operation. One that is over is no error.
+    /// Asks the vendor to stop an operation, since its run was stopped or it took too long. One that
+    /// is over is no error.
     async fn cancel(&self, operation: &Operation, context: &CallContext) -> Result<()>;
 }
 
@@ -322,6 +332,22 @@ pub enum Output {
         /// The audio.
         audio: Media,
     },
+}
+
+impl Output {
+    /// What kind of thing it is.
+    #[must_use]
+    pub fn modality(&self) -> Modality {
+        match self {
+            Self::Text { .. } => Modality::Text,
+            Self::Speech { .. } => Modality::Speech,
+            Self::Image { .. } => Modality::Image,
+            Self::Video { .. } => Modality::Video,
+            Self::Transcription { .. } => Modality::Transcription,
+            Self::Embedding { .. } => Modality::Embedding,
+            Self::Sound { .. } => Modality::Sound,
+        }
+    }
 }
 
 /// When a stretch of text is spoken.

@@ -138,7 +138,7 @@ impl StepOutput {
 }
 
 /// A provider answered with another kind of thing than it was asked for.
-fn wrong_kind(provider: &str, wanted: &str) -> Error {
+pub(crate) fn wrong_kind(provider: &str, wanted: &str) -> Error {
     Error::new(
         crate::ErrorKind::Provider,
         "the provider made another kind of thing",

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Entity, Failure, Meta};
+use super::{Entity, Failure, Meta, Timestamp};
 use crate::{
     GenerationId, RunId, StepId, UserId,
     provider::{Modality, Operation, Usage},
@@ -39,6 +39,21 @@ impl GenerationState {
     }
 }
 
+/// What a vendor works on, as it is journalled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingOperation {
+    /// The provider's handle of it.
+    #[serde(flatten)]
+    pub handle: Operation,
+    /// When it was begun, by the clock of the worker that began it; `None` in rows that are older
+    /// than this field.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// Whether the vendor was asked to stop it, since its run was stopped.
+    #[serde(default)]
+    pub stop_asked: bool,
+}
+
 /// One call of a provider: written before it is made, finished after it. Its id follows from its
 /// owner and its fingerprint, so the same call is one row, however often it is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +78,7 @@ pub struct Generation {
     /// Times the provider was called.
     pub attempt: u32,
     /// The handle of a call that the provider goes on with after answering.
-    pub operation: Option<Operation>,
+    pub operation: Option<PendingOperation>,
     /// What came back, media replaced by their storage keys.
     pub output: Option<Value>,
     /// What it used, as far as reported: all attempts together.

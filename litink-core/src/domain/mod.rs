@@ -9,7 +9,7 @@ mod run;
 pub use account::{Account, AccountState, Session, SessionState};
 pub use book::{Book, BookState, Chapter, Visibility};
 pub use content::{Block, BlockKind, ChapterKind, Warning};
-pub use generation::{Generation, GenerationState};
+pub use generation::{Generation, GenerationState, PendingOperation};
 pub use run::{Export, Failure, Run, RunState, Step, StepState};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};

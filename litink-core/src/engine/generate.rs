@@ -3,165 +3,34 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Engine, StepContext};
 use crate::{
-    Actor, Charge, Error, ErrorKind, GenerationId, Result, Retry, audio,
+    Actor, Charge, Error, ErrorKind, Result, Retry,
     domain::{Failure, Generation, GenerationState, Meta, Step, StepState},
     provider::{
-        CallContext, Generated, GenerationProvider, Media, MediaBody, MediaRef, MediaSource,
-        OnAmbiguous, Operation, Output, Reply, Request, SpeechMark,
+        CallContext, GenerationProvider, Media, MediaRef, MediaSource, OnAmbiguous, Reply, Request,
     },
     repository::{Change, RepositoryExt},
-    storage::{Area, PutOptions, StorageExt, StorageKey},
+    storage::StorageExt,
 };
 
-/// What a provider made, with media in storage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "modality", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Asset {
-    /// Text.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// Speech.
-    Speech {
-        /// The audio.
-        audio: StoredMedia,
-        /// How long it plays, counted in samples.
-        duration_ms: u64,
-        /// When each stretch of the text is spoken, if the provider knows.
-        marks: Vec<SpeechMark>,
-    },
-    /// An image.
-    Image {
-        /// The image.
-        image: StoredMedia,
-    },
-    /// A film.
-    Video {
-        /// The film.
-        video: StoredMedia,
-    },
-    /// A transcript.
-    Transcription {
-        /// The text.
-        text: String,
-        /// When each stretch of it is spoken.
-        marks: Vec<SpeechMark>,
-    },
-    /// Vectors.
-    Embedding {
-        /// One for each text.
-        vectors: Vec<Vec<f32>>,
-    },
-    /// Music or a sound effect.
-    Sound {
-        /// The audio.
-        audio: StoredMedia,
-        /// How long it plays.
-        duration_ms: u64,
-    },
-}
+mod asset;
+mod fingerprint;
+mod poll;
+mod stop;
+mod store;
 
-impl Asset {
-    /// What a generation made, if it is completed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Corrupt`].
-    pub fn of(row: &Generation) -> Result<Option<Self>> {
-        let Some(output) = row.output.clone() else {
-            return Ok(None);
-        };
-        serde_json::from_value(output).map(Some).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, "a stored generation cannot be read")
-                .with_context("generation", row.id())
-                .with_source(error)
-        })
-    }
+pub use asset::{Asset, Made, StoredMedia};
+use fingerprint::fingerprint;
+use store::Unstored;
 
-    /// The stored media, if it is media.
-    #[must_use]
-    pub fn media(&self) -> Option<&StoredMedia> {
-        match self {
-            Self::Speech { audio, .. } | Self::Sound { audio, .. } => Some(audio),
-            Self::Image { image } => Some(image),
-            Self::Video { video } => Some(video),
-            Self::Text { .. } | Self::Transcription { .. } | Self::Embedding { .. } => None,
-        }
-    }
-}
-
-/// What a call made, and the row that it is paid by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Made {
-    /// The generation.
-    pub id: GenerationId,
-    /// What it made.
-    pub asset: Asset,
-}
-
-/// Media in storage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredMedia {
-    /// Where.
-    pub key: StorageKey,
-    /// Its media type.
-    pub media_type: String,
-    /// Its size.
-    pub bytes: u64,
-}
-
-/// The largest audio of one call: an hour of CD sound, far above any provider's limit on text.
-const MAX_AUDIO_BYTES: u64 = 512 << 20;
-/// The largest image of one call.
-const MAX_IMAGE_BYTES: u64 = 64 << 20;
-/// The largest film of one call.
-const MAX_VIDEO_BYTES: u64 = 4 << 30;
 /// How soon to look again at a call that another step is making.
 const ELSEWHERE_PAUSE: Duration = Duration::from_secs(2);
 
-/// The hash that makes two calls the same call: over provider, model and request.
-pub(crate) fn fingerprint(provider: &str, request: &Request) -> Result<String> {
-    let mut canonical = json!({ "provider": provider, "request": request });
-    prune(&mut canonical);
-    // serde_json keeps the keys of maps sorted: one text per request.
-    let text = serde_json::to_vec(&canonical)
-        .map_err(|error| Error::internal("a request is JSON").with_source(error))?;
-    Ok(blake3::hash(&text).to_hex().to_string())
-}
-
-/// Takes out what says nothing: so a field that a later version adds leaves the fingerprints of
-/// calls that do not use it as they were, and they are not paid again. Where media stand is not
-/// part of it either: their content is.
-fn prune(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            if map.contains_key("content_hash") {
-                map.remove("key");
-            }
-            map.values_mut().for_each(prune);
-            map.retain(|_, value| !says_nothing(value));
-        }
-        Value::Array(items) => items.iter_mut().for_each(prune),
-        _ => {}
-    }
-}
-
-fn says_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
+/// The code of the error that says so.
+const ELSEWHERE: &str = "in_flight_elsewhere";
 
 /// One call on its way.
 struct Call<'a> {
@@ -211,7 +80,7 @@ impl Call<'_> {
         let found: Option<Generation> = self
             .engine
             .repository()
-            .find_optional(Actor::Worker, id)
+            .find_optional(self.context.owner(), id)
             .await?;
         let Some(row) = found else {
             let row = self.insert(fingerprint).await?;
@@ -242,7 +111,7 @@ impl Call<'_> {
             Some(media) => {
                 self.engine
                     .storage()
-                    .exists(Actor::Worker, &media.key)
+                    .exists(self.context.owner(), &media.key)
                     .await?
             }
             None => true,
@@ -309,7 +178,7 @@ impl Call<'_> {
         let step: Option<Step> = self
             .engine
             .repository()
-            .find_optional(Actor::Worker, step)
+            .find_optional(self.context.owner(), step)
             .await?;
         Ok(step.is_some_and(|step| step.state == StepState::Running))
     }
@@ -339,15 +208,6 @@ impl Call<'_> {
         self.settle(row, reply).await
     }
 
-    async fn poll(&self, row: Generation) -> Result<Asset> {
-        let Some(operation) = row.operation.clone() else {
-            return self.call(row).await;
-        };
-        let context = self.call_context(&row);
-        let reply = self.timed(self.provider.poll(&operation, &context)).await;
-        self.settle(row, reply).await
-    }
-
     fn call_context(&self, row: &Generation) -> CallContext {
         let mut context = CallContext::new(row.id());
         context.attempt = row.attempt;
@@ -363,7 +223,7 @@ impl Call<'_> {
 
     async fn timed(&self, call: impl Future<Output = Result<Reply>>) -> Result<Reply> {
         let limit = self.engine.options().call_timeout;
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+        let reply = tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
             Err(
                 Error::new(ErrorKind::Timeout, "the provider did not answer in time")
                     .with_code("provider_timeout")
@@ -372,189 +232,64 @@ impl Call<'_> {
                     .with_retry(Retry::Ambiguous)
                     .with_charge(Charge::Maybe),
             )
+        });
+        reply.map_err(|error| {
+            if error.kind() == ErrorKind::Cancelled && !self.context.cancel.is_cancelled() {
+                // Nobody here did; taken for ours it would be sent again at once, without an end.
+                return Error::new(ErrorKind::Provider, "the vendor stopped the call")
+                    .with_code("stopped_by_vendor")
+                    .with_charge(error.charge())
+                    .with_source(error);
+            }
+            error
         })
     }
 
+    /// After the first answer.
     async fn settle(&self, row: Generation, reply: Result<Reply>) -> Result<Asset> {
-        let stored = match reply {
-            Ok(Reply::Done(generated)) => self.store(&row, *generated).await,
-            Ok(Reply::Pending(operation)) => return self.wait_for(row, operation).await,
-            Err(error) => Err(error),
-        };
-        match stored {
-            Ok(asset) => {
-                self.count("completed");
-                Ok(asset)
-            }
+        match reply {
+            Ok(Reply::Done(generated)) => match self.store(&row, *generated).await {
+                Ok(asset) => {
+                    self.count("completed");
+                    Ok(asset)
+                }
+                Err(Unstored::Rejected(error)) => self.failed(row, error).await,
+                Err(Unstored::Interrupted(error)) if is_elsewhere(&error) => Err(error),
+                Err(Unstored::Interrupted(error)) => self.lost(row, error).await,
+            },
+            Ok(Reply::Pending(operation)) => self.wait_for(row, operation).await,
             Err(error) => self.failed(row, error).await,
         }
     }
 
-    /// The vendor goes on: its handle is stored before anybody asks again, and the step comes back
-    /// later without holding a worker's slot.
-    async fn wait_for(&self, row: Generation, operation: Operation) -> Result<Asset> {
-        let pause = Duration::from_millis(operation.poll_after_ms.clamp(50, 600_000));
-        if row.state != GenerationState::Pending || row.operation.as_ref() != Some(&operation) {
-            let set = [("operation", json!(operation))];
-            self.set(&row, GenerationState::Pending, set).await?;
-        }
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            "the provider is still working on it",
-        )
-        .with_code("operation_pending")
-        .with_retry(Retry::After(pause)))
+    /// A finished reply, and so its price, is lost: it could not be fetched or stored.
+    async fn lost(&self, row: Generation, error: Error) -> Result<Asset> {
+        let error = error.with_charge(Charge::Yes);
+        let hold = self.policy() == OnAmbiguous::Hold;
+        self.fail(row, error, hold).await
     }
 
     async fn failed(&self, row: Generation, error: Error) -> Result<Asset> {
-        self.count("failed");
         let hold = error.retry() == Retry::Ambiguous && self.policy() == OnAmbiguous::Hold;
+        self.fail(row, error, hold).await
+    }
+
+    async fn fail(&self, row: Generation, error: Error, hold: bool) -> Result<Asset> {
+        self.count("failed");
         let state = if hold {
             GenerationState::Held
         } else {
             GenerationState::Failed
         };
         let failure = Failure::from(&error);
-        self.set(
-            &row,
-            state,
-            [("error", json!(failure)), ("operation", Value::Null)],
-        )
-        .await?;
+        let set = [("error", json!(failure)), ("operation", Value::Null)];
+        self.set(&row, state, set).await?;
         Err(if hold {
-            held(&row).with_source(error)
+            let charge = error.charge();
+            held(&row).with_charge(charge).with_source(error)
         } else {
             error.with_operation("generate")
         })
-    }
-
-    /// Bytes first, then the row that names them.
-    async fn store(&self, row: &Generation, generated: Generated) -> Result<Asset> {
-        let Generated {
-            output,
-            model,
-            usage,
-            cost_nanos,
-            warnings,
-            request_id,
-        } = generated;
-        for warning in &warnings {
-            tracing::debug!(
-                provider = self.provider.name(),
-                warning,
-                "a provider's warning"
-            );
-        }
-        let asset = self.store_output(row, output).await?;
-        let mut set = vec![
-            ("output", json!(asset)),
-            ("usage", json!(usage)),
-            ("cost_nanos", json!(cost_nanos)),
-            ("request_id", json!(request_id)),
-            ("error", Value::Null),
-        ];
-        if model.is_some() {
-            set.push(("model", json!(model)));
-        }
-        self.set(row, GenerationState::Completed, set).await?;
-        Ok(asset)
-    }
-
-    async fn store_output(&self, row: &Generation, output: Output) -> Result<Asset> {
-        Ok(match output {
-            Output::Text { text } => Asset::Text { text },
-            Output::Transcription { text, marks } => Asset::Transcription { text, marks },
-            Output::Embedding { vectors } => Asset::Embedding { vectors },
-            Output::Speech { audio, marks } => {
-                let (audio, duration_ms) = self.store_audio(row, audio).await?;
-                let marks = honest(marks, duration_ms);
-                Asset::Speech {
-                    audio,
-                    duration_ms,
-                    marks,
-                }
-            }
-            Output::Sound { audio } => {
-                let (audio, duration_ms) = self.store_audio(row, audio).await?;
-                Asset::Sound { audio, duration_ms }
-            }
-            Output::Image { image } => {
-                let (bytes, media_type) = gather(image, MAX_IMAGE_BYTES).await?;
-                let name = format!("image.{}", super::books::extension(&media_type));
-                let image = self
-                    .put(row, Area::Images, &name, bytes, media_type)
-                    .await?;
-                Asset::Image { image }
-            }
-            Output::Video { video } => Asset::Video {
-                video: self.store_video(row, video).await?,
-            },
-        })
-    }
-
-    /// Looks at the audio before it is called done: what a provider says of it is not trusted.
-    async fn store_audio(&self, row: &Generation, media: Media) -> Result<(StoredMedia, u64)> {
-        let (bytes, media_type) = gather(media, MAX_AUDIO_BYTES).await?;
-        let (looked_at, hint) = (bytes.clone(), media_type.clone());
-        let probe = tokio::task::spawn_blocking(move || audio::probe(&looked_at, &hint))
-            .await
-            .map_err(|error| {
-                Error::new(ErrorKind::Provider, "the audio cannot be decoded")
-                    .with_code("broken_audio")
-                    .with_source(error)
-            })?
-            // The money is gone, but another try may give sound audio.
-            .and_then(audible)
-            .map_err(|error| error.with_retry(Retry::Backoff).with_charge(Charge::Yes))?;
-        let name = format!("audio.{}", audio_extension(&media_type));
-        let stored = self.put(row, Area::Audio, &name, bytes, media_type).await?;
-        Ok((stored, probe.duration().as_millis() as u64))
-    }
-
-    async fn store_video(&self, row: &Generation, media: Media) -> Result<StoredMedia> {
-        let key = self.key(row, Area::Videos, "video.mp4");
-        let media_type = media.media_type;
-        let options = PutOptions::media_type(&media_type).max_bytes(MAX_VIDEO_BYTES);
-        let body = match media.body {
-            MediaBody::Bytes(bytes) => Box::pin(futures::stream::once(async { Ok(bytes) })),
-            MediaBody::Stream(stream) => stream,
-        };
-        let meta = self
-            .engine
-            .storage()
-            .put(Actor::Worker, &key, body, &options)
-            .await?;
-        Ok(StoredMedia {
-            key,
-            media_type,
-            bytes: meta.bytes,
-        })
-    }
-
-    async fn put(
-        &self,
-        row: &Generation,
-        area: Area,
-        name: &str,
-        bytes: Bytes,
-        media_type: String,
-    ) -> Result<StoredMedia> {
-        let key = self.key(row, area, name);
-        let size = bytes.len() as u64;
-        self.engine
-            .storage()
-            .put_bytes(Actor::Worker, &key, bytes, &media_type)
-            .await?;
-        Ok(StoredMedia {
-            key,
-            media_type,
-            bytes: size,
-        })
-    }
-
-    /// A generation's media stand in a group of their own: they are their owner's, not the run's.
-    fn key(&self, row: &Generation, area: Area, name: &str) -> StorageKey {
-        StorageKey::new(row.meta.owner, area, row.meta.id, name)
     }
 
     async fn set(
@@ -612,70 +347,18 @@ impl MediaSource for OwnersMedia {
     }
 }
 
-/// Marks that lie outside the audio are a provider's mistake; none are better than wrong ones.
-fn honest(marks: Vec<SpeechMark>, duration_ms: u64) -> Vec<SpeechMark> {
-    let mut last = 0;
-    let sound = marks.iter().all(|mark| {
-        let ordered = last <= mark.start_ms && mark.start_ms <= mark.end_ms;
-        last = mark.end_ms;
-        ordered && mark.end_ms <= duration_ms + 1
-    });
-    if sound { marks } else { Vec::new() }
-}
-
-fn audible(probe: audio::Probe) -> Result<audio::Probe> {
-    if !probe.is_silent() {
-        return Ok(probe);
-    }
-    Err(Error::new(ErrorKind::Provider, "the provider sent silence").with_code("silent_audio"))
-}
-
-fn audio_extension(media_type: &str) -> &'static str {
-    match media_type {
-        "audio/mpeg" | "audio/mp3" => "mp3",
-        "audio/flac" | "audio/x-flac" => "flac",
-        "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "wav",
-        _ => "bin",
-    }
-}
-
-async fn gather(media: Media, max_bytes: u64) -> Result<(Bytes, String)> {
-    let too_large = || {
-        Error::new(
-            ErrorKind::Provider,
-            "the provider sent more than such a call can give",
-        )
-        .with_code("reply_too_large")
-        .with_context("limit_bytes", max_bytes)
-        .with_charge(Charge::Yes)
-    };
-    let bytes = match media.body {
-        MediaBody::Bytes(bytes) => bytes,
-        MediaBody::Stream(mut stream) => {
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = stream.try_next().await? {
-                if (bytes.len() + chunk.len()) as u64 > max_bytes {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            bytes.freeze()
-        }
-    };
-    if bytes.len() as u64 > max_bytes {
-        Err(too_large())
-    } else {
-        Ok((bytes, media.media_type))
-    }
-}
-
 fn elsewhere() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "the same call is being made by another step",
     )
-    .with_code("in_flight_elsewhere")
+    .with_code(ELSEWHERE)
     .with_retry(Retry::After(ELSEWHERE_PAUSE))
+}
+
+/// Whether another step, or a later attempt of the same, has the call in hand.
+fn is_elsewhere(error: &Error) -> bool {
+    error.code() == ELSEWHERE
 }
 
 fn held(row: &Generation) -> Error {
@@ -687,39 +370,4 @@ fn held(row: &Generation) -> Error {
     .with_code("held")
     .with_context("generation", row.id())
     .with_charge(Charge::Maybe)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::provider::SpeechRequest;
-
-    #[test]
-    fn fingerprints_differ_by_provider_model_and_request_only() {
-        let request = Request::new(SpeechRequest::new("Hello."));
-        let print = |provider: &str, request: &Request| fingerprint(provider, request).unwrap();
-        assert_eq!(print("a", &request), print("a", &request.clone()));
-        assert_ne!(print("a", &request), print("b", &request));
-        assert_ne!(
-            print("a", &request),
-            print("a", &request.clone().model(Some("m".into())))
-        );
-        assert_ne!(
-            print("a", &request),
-            print("a", &Request::new(SpeechRequest::new("Hello")))
-        );
-    }
-
-    #[test]
-    fn marks_that_lie_are_dropped() {
-        let mark = |start_ms, end_ms| SpeechMark {
-            text_start: 0,
-            text_end: 1,
-            start_ms,
-            end_ms,
-        };
-        assert_eq!(honest(vec![mark(0, 5), mark(5, 9)], 9).len(), 2);
-        assert!(honest(vec![mark(0, 500)], 9).is_empty());
-        assert!(honest(vec![mark(5, 9), mark(0, 5)], 9).is_empty());
-    }
 }

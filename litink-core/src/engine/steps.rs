@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, StepContext, runs};
 use crate::{
     Actor, Error, ErrorKind, Result, Retry, RunId, StepId,
-    domain::{Failure, Meta, Run, RunState, Step, StepState},
+    domain::{Export, Failure, Meta, Run, RunState, Step, StepState},
     provider::Extensions,
     queue::{Job, MAX_BATCH, NewJob, Outcome},
     recipe::{Plan, StepOutput},
@@ -76,6 +76,7 @@ fn begin(step: &Step) -> Change {
 }
 
 /// The step is done, what it unlocks waits for one step less, and the run is done with its last.
+/// The recipe's own changes come after these.
 fn complete(run: &Run, step: &Step, output: StepOutput) -> Vec<Change> {
     let set = [
         ("state", json!(StepState::Completed)),
@@ -91,11 +92,49 @@ fn complete(run: &Run, step: &Step, output: StepOutput) -> Vec<Change> {
         by: -1,
         minimum: Some(0),
     }));
-    changes.extend(output.changes);
     if step.unlocks.is_empty() {
         changes.push(Change::update(run, runs::ended(RunState::Completed)));
     }
+    changes.extend(output.changes);
     changes
+}
+
+/// Which of a completion's changes failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Culprit {
+    /// The step's own: another has begun it since.
+    Step,
+    /// The run's: its row was changed meanwhile.
+    Run,
+    /// One of the recipe's: the attempt failed.
+    Recipe,
+    /// None: the store cannot be reached, is full, ...
+    Store,
+}
+
+fn culprit(step: &Step, error: &Error) -> Culprit {
+    let fact = error.context().iter().find(|(key, _)| *key == "change");
+    let index: Option<usize> = fact.and_then(|(_, index)| index.parse().ok());
+    let conflict = error.code() == "version_conflict";
+    let ends = step.unlocks.is_empty();
+    let own = 1 + step.unlocks.len() + usize::from(ends);
+    // What a store refuses for what it is, rather than for how the store is just now.
+    let refused = matches!(
+        error.kind(),
+        ErrorKind::Conflict
+            | ErrorKind::NotFound
+            | ErrorKind::InvalidInput
+            | ErrorKind::PermissionDenied
+            | ErrorKind::LimitExceeded
+    );
+    match index {
+        Some(0) if conflict || error.kind() == ErrorKind::NotFound => Culprit::Step,
+        Some(1) if conflict && ends => Culprit::Run,
+        Some(index) if index >= own && refused => Culprit::Recipe,
+        // A commit that is too large or of no shape is so by what the recipe added.
+        None if refused && error.kind() != ErrorKind::Conflict => Culprit::Recipe,
+        _ => Culprit::Store,
+    }
 }
 
 /// The step failed but is tried again: its reason is kept for whoever looks.
@@ -195,9 +234,15 @@ impl Engine {
             });
         };
         let Some((run, mut step)) = self.load(args).await? else {
+            self.stop_operations(args.step, &extensions).await;
             return Ok(Outcome::Complete);
         };
         if !can_begin(&run, &step) {
+            if run.state == RunState::Cancelled {
+                // Whoever stopped a run, each of its live jobs comes by here: those in flight are
+                // given back, those that wait for a vendor wake up.
+                self.stop_operations(step.id(), &extensions).await;
+            }
             return Ok(Outcome::Complete);
         }
         if step.attempt >= self.options().max_attempts.saturating_add(MAX_CRASHES) {
@@ -261,20 +306,27 @@ impl Engine {
             let changes = complete(&run, &step, output.clone());
             match self.repository().apply(Actor::Worker, changes).await {
                 Ok(committed) => break committed,
-                Err(error) if error.code() == "version_conflict" => {
-                    let args = StepArgs {
-                        run: run.id(),
-                        step: step.id(),
-                    };
-                    let Some((now, at)) = self.load(args).await? else {
+                Err(error) => match culprit(&step, &error) {
+                    Culprit::Step => {
+                        self.discard(&output.changes).await;
                         return Ok(Outcome::Complete);
-                    };
-                    if at.meta.version != step.meta.version {
-                        return Ok(Outcome::Complete); // Fenced: another has begun it since.
                     }
-                    run = Arc::new(now); // The run's row changed: the last step ends it anew.
-                }
-                Err(error) => return Err(error),
+                    // The last step ends the run as it is now.
+                    Culprit::Run => {
+                        let now = self.repository().find_optional(Actor::Worker, run.id());
+                        let Some(now) = now.await? else {
+                            return Ok(Outcome::Complete);
+                        };
+                        run = Arc::new(now);
+                    }
+                    Culprit::Recipe if error.kind() == ErrorKind::Conflict => {
+                        // Made anew from what is there now, it may fit.
+                        let error = error.with_retry(Retry::Backoff);
+                        return self.failed(&run, step, error).await;
+                    }
+                    Culprit::Recipe => return self.failed(&run, step, error).await,
+                    Culprit::Store => return Err(error),
+                },
             }
         };
         let unlocked = step
@@ -298,6 +350,32 @@ impl Engine {
         }
         self.tell(&run).await;
         Ok(Outcome::Complete)
+    }
+
+    /// Removes, as far as it can be, the files of an attempt that was taken over, unless the one
+    /// that took over has the same, or may yet.
+    async fn discard(&self, changes: &[Change]) {
+        for change in changes {
+            let Change::Insert(row) = change else {
+                continue;
+            };
+            let Ok(ours) = row.clone().entity::<Export>() else {
+                continue;
+            };
+            let found = self
+                .repository()
+                .find_optional::<Export>(Actor::Worker, ours.id());
+            let Ok(Some(theirs)) = found.await else {
+                continue;
+            };
+            if theirs.storage_key == ours.storage_key {
+                continue;
+            }
+            let deleted = self.storage().delete(Actor::Worker, &ours.storage_key);
+            if let Err(error) = deleted.await {
+                tracing::debug!(%error, "a file that nobody names was not removed");
+            }
+        }
     }
 
     async fn failed(&self, run: &Run, step: Step, error: Error) -> Result<Outcome> {

@@ -23,11 +23,12 @@ use super::{
     suite::skipped,
 };
 use crate::{
-    ErrorKind, GenerationId, LOCAL_USER, Result,
+    ErrorKind, GenerationId, LOCAL_USER, Result, Retry,
     provider::{
         CallContext, EmbeddingRequest, Generated, GenerationProvider, ImageRequest, Input, Media,
-        MediaBody, MediaRef, MediaSource, Message, Modality, Output, Reply, Request, Role,
-        SoundRequest, SpeechMark, SpeechRequest, TextRequest, TranscriptionRequest, VideoRequest,
+        MediaBody, MediaRef, MediaSource, Message, Modality, Operation, Output, Reply, Request,
+        Role, SoundRequest, SpeechMark, SpeechRequest, TextRequest, TranscriptionRequest,
+        VideoRequest,
     },
     storage::{Area, StorageKey},
 };
@@ -44,6 +45,7 @@ suite! {
     calls_run_at_once
     drafts_are_the_same_each_time
     stopping_what_is_over_is_no_error
+    an_operation_that_nobody_knows_is_over
 }
 
 const MODALITIES: [Modality; 7] = [
@@ -172,7 +174,7 @@ async fn make(provider: &dyn GenerationProvider, request: &Request) -> Result<Ge
     }
 }
 
-fn operation_pause(operation: &crate::provider::Operation) -> u64 {
+fn operation_pause(operation: &Operation) -> u64 {
     operation.poll_after_ms.min(10_000)
 }
 
@@ -430,6 +432,17 @@ pub async fn stopping_what_is_over_is_no_error(provider: Arc<dyn GenerationProvi
     }
     if stopped == 0 {
         skipped("stopping_what_is_over_is_no_error", "it answers at once");
+    }
+}
+
+/// Asked for an operation that it never began, it says for good that nothing will come of it: an
+/// error that may be tried again would be asked about for a day.
+pub async fn an_operation_that_nobody_knows_is_over(provider: Arc<dyn GenerationProvider>) {
+    let operation = Operation::new("an operation that nobody knows");
+    match provider.poll(&operation, &new_context()).await {
+        Ok(Reply::Done(_)) => {}
+        Ok(Reply::Pending(_)) => panic!("it is still working on it"),
+        Err(error) => assert_eq!(error.retry(), Retry::Never, "{error}"),
     }
 }
 

@@ -60,6 +60,9 @@ pub enum Script {
         /// What the poll after them does.
         then: Box<Script>,
     },
+    /// Give an operation, each poll of which plays the next of these, and [`Script::Answer`] when
+    /// there are no more.
+    Polls(Vec<Script>),
 }
 
 impl Script {
@@ -254,6 +257,7 @@ impl ScriptedProvider {
                     script = *next;
                 }
                 Script::Pending { polls, then } => return self.begin(polls, *then, request),
+                polls @ Script::Polls(_) => return self.begin(0, polls, request),
             }
         }
     }
@@ -274,6 +278,15 @@ impl ScriptedProvider {
         let mut told = self.told();
         told.polls += 1;
         match told.pending.remove(&operation.id) {
+            Some((0, Script::Polls(mut scripts))) => {
+                if scripts.is_empty() {
+                    return Some(Script::Answer);
+                }
+                let next = scripts.remove(0);
+                told.pending
+                    .insert(operation.id.clone(), (0, Script::Polls(scripts)));
+                Some(next)
+            }
             Some((0, script)) => Some(script),
             Some((polls, script)) => {
                 told.pending

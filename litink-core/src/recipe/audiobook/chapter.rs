@@ -7,7 +7,7 @@ use super::{
     to_json,
 };
 use crate::{
-    Actor, Error, ErrorKind, Result,
+    Error, ErrorKind, Result,
     audio::{self, JoinOptions, Joiner, PartSpan, Pcm, SampleSpan, subtitle::Cue},
     domain::Step,
     engine::{Asset, StepContext},
@@ -49,37 +49,35 @@ struct Part {
 pub(super) async fn execute(step: &Step, context: &StepContext) -> Result<StepOutput> {
     let input: ChapterInput = from_json(&step.input)?;
     let parts = parts(&input, context).await?;
-    let joined = tokio::task::spawn_blocking(move || join(parts))
+    let joined = tokio::task::spawn_blocking(move || join(parts)?.stored())
         .await
         .map_err(|error| Error::internal("joining a chapter stopped").with_source(error))??;
-    let key = |ending: &str| {
-        let name = format!("{}.{ending}", step.key.replace('/', "-"));
-        StorageKey::new(
-            context.run().meta.owner,
-            Area::Audio,
-            context.run().id(),
-            &name,
-        )
+    // Named by what is in it: an attempt that was taken over, and writes late, replaces nothing.
+    let key = |(_, hash): &(Bytes, String), ending: &str| {
+        let stem = step.key.replace('/', "-");
+        let name = format!("{stem}-{}.{ending}", crate::hash::short(hash));
+        let run = context.run();
+        StorageKey::new(run.meta.owner, Area::Audio, run.id(), &name)
     };
-    let (samples_key, cues_key) = (key("s16le"), key("cues.json"));
+    let samples_key = key(&joined.samples, "s16le");
+    let cues_key = key(&joined.cues, "cues.json");
     let storage = context.engine().storage();
-    let cues = Bytes::from(to_json(&joined.cues)?.to_string());
     storage
-        .put_bytes(
-            Actor::Worker,
-            &samples_key,
-            joined.pcm.to_le_bytes(),
-            "audio/L16",
-        )
+        .put_bytes(context.owner(), &samples_key, joined.samples.0, "audio/L16")
         .await?;
     storage
-        .put_bytes(Actor::Worker, &cues_key, cues, "application/json")
+        .put_bytes(
+            context.owner(),
+            &cues_key,
+            joined.cues.0,
+            "application/json",
+        )
         .await?;
     StepOutput::new(ChapterOutput {
         title: input.title,
         samples_key,
-        samples: joined.pcm.samples.len() as u64,
-        sample_rate: joined.pcm.sample_rate,
+        samples: joined.count,
+        sample_rate: joined.sample_rate,
         cues_key,
     })
 }
@@ -102,7 +100,7 @@ async fn parts(input: &ChapterInput, context: &StepContext) -> Result<Vec<Part>>
         };
         let storage = context.engine().storage();
         let bytes = storage
-            .get_bytes(Actor::Worker, &audio.key, MAX_PART_BYTES)
+            .get_bytes(context.owner(), &audio.key, MAX_PART_BYTES)
             .await?;
         let decoded = tokio::task::spawn_blocking(move || audio::decode(&bytes, &audio.media_type));
         let pcm = decoded
@@ -120,6 +118,29 @@ async fn parts(input: &ChapterInput, context: &StepContext) -> Result<Vec<Part>>
 struct Joined {
     pcm: Pcm,
     cues: Vec<Cue>,
+}
+
+/// As it is stored: bytes, with their hashes.
+struct Stored {
+    samples: (Bytes, String),
+    count: u64,
+    sample_rate: u32,
+    cues: (Bytes, String),
+}
+
+impl Joined {
+    fn stored(self) -> Result<Stored> {
+        let hashed = |bytes: Bytes| {
+            let hash = blake3::hash(&bytes).to_string();
+            (bytes, hash)
+        };
+        Ok(Stored {
+            samples: hashed(self.pcm.to_le_bytes()),
+            count: self.pcm.samples.len() as u64,
+            sample_rate: self.pcm.sample_rate,
+            cues: hashed(to_json(&self.cues)?.to_string().into()),
+        })
+    }
 }
 
 fn join(parts: Vec<Part>) -> Result<Joined> {

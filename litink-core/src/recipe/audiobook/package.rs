@@ -10,7 +10,7 @@ use super::{
     AudiobookOptions, OutputFormat, chapter::ChapterOutput, cover::CoverOutput, from_json,
 };
 use crate::{
-    Actor, Error, ErrorKind, Result,
+    Error, ErrorKind, Result,
     audio::{
         duration_of,
         subtitle::{self, Cue, Layout},
@@ -78,7 +78,7 @@ pub(super) async fn finish(context: &StepContext) -> Result<StepOutput> {
     context
         .engine()
         .storage()
-        .delete_prefix(Actor::Worker, &prefix)
+        .delete_prefix(context.owner(), &prefix)
         .await?;
     Ok(StepOutput {
         audio_ms: 0,
@@ -136,7 +136,7 @@ impl Package<'_> {
     fn samples(&self) -> BoxStream<'_, Result<Bytes>> {
         let storage = self.context.engine().storage();
         futures::stream::iter(&self.chapters)
-            .then(move |chapter| storage.get(Actor::Worker, &chapter.samples_key, None))
+            .then(move |chapter| storage.get(self.context.owner(), &chapter.samples_key, None))
             .map_ok(|object| object.body)
             .try_flatten()
             .boxed()
@@ -205,7 +205,7 @@ impl Package<'_> {
         };
         let storage = self.context.engine().storage();
         let bytes = storage
-            .get_bytes(Actor::Worker, &key, MAX_COVER_BYTES)
+            .get_bytes(self.context.owner(), &key, MAX_COVER_BYTES)
             .await?;
         // Players know these two; a cover of another kind stays with the book.
         let known = key.name().ends_with(".png") || key.name().ends_with(".jpg");
@@ -220,7 +220,7 @@ impl Package<'_> {
         let (mut cues, mut offset) = (Vec::new(), 0);
         for chapter in &self.chapters {
             let bytes = storage
-                .get_bytes(Actor::Worker, &chapter.cues_key, MAX_CUES_BYTES)
+                .get_bytes(self.context.owner(), &chapter.cues_key, MAX_CUES_BYTES)
                 .await?;
             let of_chapter: Vec<Cue> = serde_json::from_slice(&bytes).map_err(|error| {
                 Error::new(ErrorKind::Corrupt, "stored cues cannot be read").with_source(error)
@@ -245,8 +245,10 @@ impl Package<'_> {
         let run = self.context.run();
         let format = self.input.format;
         let file_name = format!("{}.{format}", file_name(&self.book.title));
-        let key = StorageKey::new(run.meta.owner, Area::Exports, run.id(), &file_name);
         let content_hash = crate::content_hash(path).await?;
+        // Named by what is in it: an attempt that was taken over, and writes late, replaces nothing.
+        let name = format!("{}-{file_name}", crate::hash::short(&content_hash));
+        let key = StorageKey::new(run.meta.owner, Area::Exports, run.id(), &name);
         let body = ReaderStream::with_capacity(tokio::fs::File::open(path).await?, 256 * 1024);
         let options = PutOptions::media_type(format.media_type());
         let body = body.map_err(Error::from).boxed();
@@ -254,7 +256,7 @@ impl Package<'_> {
             .context
             .engine()
             .storage()
-            .put(Actor::Worker, &key, body, &options)
+            .put(self.context.owner(), &key, body, &options)
             .await?;
         let duration = duration_of(self.total_samples(), self.sample_rate()?);
         let export = Export {
