@@ -1,6 +1,7 @@
 //! Where everything stands: one set of settings for the server, the command line and the bindings.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -164,6 +165,9 @@ pub struct ServerSettings {
     pub bind: String,
     /// What callers must show as a bearer token (`LITINK_ACCESS_TOKEN`). Needed off loopback.
     pub access_token: Option<Secret>,
+    /// Proxies whose `X-Forwarded-For` says who called them (`LITINK_TRUSTED_PROXIES`, with commas
+    /// between). Default none.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// A text that is never shown.
@@ -218,6 +222,7 @@ impl Default for ServerSettings {
         Self {
             bind: "127.0.0.1:7878".into(),
             access_token: None,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -319,6 +324,15 @@ impl Settings {
             "SUPABASE_PUBLISHABLE_KEY" => self.supabase.publishable_key = given(value),
             "SUPABASE_SECRET_KEY" => self.supabase.secret_key = given(value),
             "BIND" => self.server.bind = value,
+            "TRUSTED_PROXIES" => {
+                let proxies = value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|one| !one.is_empty());
+                self.server.trusted_proxies = proxies
+                    .map(|one| number(name, one))
+                    .collect::<Result<_>>()?;
+            }
             "ACCESS_TOKEN" => self.server.access_token = Some(Secret(value)),
             // For the tools and tests around litink, not for the engine.
             "LOG" | "CONFIG" => {}
