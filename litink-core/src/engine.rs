@@ -144,8 +144,8 @@ impl Engine {
 
     /// The rows.
     #[must_use]
-    pub fn repository(&self) -> &dyn Repository {
-        &*self.inner.repository
+    pub fn repository(&self) -> &Arc<dyn Repository> {
+        &self.inner.repository
     }
 
     /// The bytes.
@@ -162,8 +162,8 @@ impl Engine {
 
     /// The values that may be forgotten.
     #[must_use]
-    pub fn cache(&self) -> &dyn Cache {
-        &*self.inner.cache
+    pub fn cache(&self) -> &Arc<dyn Cache> {
+        &self.inner.cache
     }
 
     /// The hints.

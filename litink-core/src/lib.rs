@@ -9,6 +9,7 @@ mod id;
 pub mod domain;
 pub mod schema;
 
+pub mod accounts;
 pub mod backend;
 pub mod cache;
 pub mod encoder;

@@ -1,6 +1,8 @@
 //! litink's backends and generation providers: a folder for each technology, behind a feature of
 //! the same name, with a file for each contract that it fulfils.
 
+#[cfg(feature = "accounts")]
+pub mod accounts;
 #[cfg(feature = "ffmpeg")]
 pub mod ffmpeg;
 #[cfg(feature = "local")]
@@ -18,7 +20,7 @@ mod connect;
 mod environment;
 #[cfg(test)]
 mod examples;
-#[cfg(any(feature = "sqlite", feature = "object-store"))]
+#[cfg(any(feature = "accounts", feature = "sqlite", feature = "object-store"))]
 mod folder;
 mod open;
 mod settings;
@@ -31,6 +33,6 @@ pub use environment::{Addresses, Environment};
 #[cfg(feature = "ffmpeg")]
 pub use open::encoder;
 pub use open::{engine, open, worker_options};
-pub use settings::{Secret, ServerSettings, Settings, SupabaseSettings};
+pub use settings::{AccountSettings, Secret, ServerSettings, Settings, SignUp, SupabaseSettings};
 #[cfg(feature = "tls")]
 pub use tls::init_tls;

@@ -1,6 +1,7 @@
 //! Where everything stands: one set of settings for the server, the command line and the bindings.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -54,6 +55,89 @@ pub struct Settings {
     pub supabase: SupabaseSettings,
     /// The server's settings.
     pub server: ServerSettings,
+    /// Accounts of litink's own.
+    pub accounts: AccountSettings,
+}
+
+/// People who sign in with an address and a password.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AccountSettings {
+    /// Whether the server asks who one is (`LITINK_ACCOUNTS`). Default no.
+    pub enabled: bool,
+    /// What signs access tokens, 32 bytes at least, the same on every machine
+    /// (`LITINK_JWT_SECRET`). Default: one that is made and kept in the data folder.
+    pub jwt_secret: Option<Secret>,
+    /// How long an access token is good, in seconds (`LITINK_TOKEN_S`). Default 3600.
+    pub token_s: u64,
+    /// After how many days one must sign in again (`LITINK_REFRESH_DAYS`). Default 30.
+    pub refresh_days: u64,
+    /// Within how many seconds a session that was ended is noticed (`LITINK_SESSION_CHECK_S`): its
+    /// row is looked at as often as that. Default 10.
+    pub check_s: u64,
+    /// Who makes accounts (`LITINK_SIGN_UP`): `closed`, operators, with `litink users add`; `open`,
+    /// anybody. Default closed.
+    pub sign_up: SignUp,
+}
+
+/// Who makes accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignUp {
+    /// Anybody who reaches the server.
+    Open,
+    /// Operators.
+    #[default]
+    Closed,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            jwt_secret: None,
+            token_s: 3600,
+            refresh_days: 30,
+            check_s: 10,
+            sign_up: SignUp::Closed,
+        }
+    }
+}
+
+impl AccountSettings {
+    /// Takes a variable, if it is one of these.
+    fn set(&mut self, key: &str, name: &str, value: &str) -> Result<bool> {
+        match key {
+            "ACCOUNTS" => self.enabled = number(name, value)?,
+            "JWT_SECRET" => {
+                self.jwt_secret = Some(Secret::new(value)).filter(|_| !value.is_empty());
+            }
+            "TOKEN_S" => self.token_s = number(name, value)?,
+            "REFRESH_DAYS" => self.refresh_days = number(name, value)?,
+            "SESSION_CHECK_S" => self.check_s = number(name, value)?,
+            "SIGN_UP" => {
+                self.sign_up = match value {
+                    "open" => SignUp::Open,
+                    "closed" => SignUp::Closed,
+                    _ => return Err(bad(format!("`{name}` is `open` or `closed`"))),
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(1..=10 * 365 * 24 * 3600).contains(&self.token_s)
+            || !(1..=3650).contains(&self.refresh_days)
+        {
+            return Err(bad(
+                "`token_s` and `refresh_days` are 1 at least, and ten years at most",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// A Supabase project. `SUPABASE_URL` and `SUPABASE_SERVICE_ROLE_KEY` are understood, too, where
@@ -81,6 +165,9 @@ pub struct ServerSettings {
     pub bind: String,
     /// What callers must show as a bearer token (`LITINK_ACCESS_TOKEN`). Needed off loopback.
     pub access_token: Option<Secret>,
+    /// Proxies whose `X-Forwarded-For` says who called them (`LITINK_TRUSTED_PROXIES`, with commas
+    /// between). Default none.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// A text that is never shown.
@@ -125,6 +212,7 @@ impl Default for Settings {
             events_url: None,
             supabase: SupabaseSettings::default(),
             server: ServerSettings::default(),
+            accounts: AccountSettings::default(),
         }
     }
 }
@@ -134,6 +222,7 @@ impl Default for ServerSettings {
         Self {
             bind: "127.0.0.1:7878".into(),
             access_token: None,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -214,6 +303,9 @@ impl Settings {
     }
 
     fn set(&mut self, key: &str, name: &str, value: String) -> Result<()> {
+        if self.accounts.set(key, name, &value)? {
+            return Ok(());
+        }
         match key {
             "DATA_DIR" => self.data_dir = value.into(),
             "IN_MEMORY" => self.in_memory = number(name, &value)?,
@@ -232,6 +324,15 @@ impl Settings {
             "SUPABASE_PUBLISHABLE_KEY" => self.supabase.publishable_key = given(value),
             "SUPABASE_SECRET_KEY" => self.supabase.secret_key = given(value),
             "BIND" => self.server.bind = value,
+            "TRUSTED_PROXIES" => {
+                let proxies = value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|one| !one.is_empty());
+                self.server.trusted_proxies = proxies
+                    .map(|one| number(name, one))
+                    .collect::<Result<_>>()?;
+            }
             "ACCESS_TOKEN" => self.server.access_token = Some(Secret(value)),
             // For the tools and tests around litink, not for the engine.
             "LOG" | "CONFIG" => {}
@@ -248,6 +349,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<()> {
+        self.accounts.check()?;
         let positive = |seconds: f64| seconds.is_finite() && seconds > 0.0 && seconds < 1e8;
         if !positive(self.lease_s) || !positive(self.call_timeout_s) {
             return Err(bad(
@@ -329,6 +431,8 @@ mod tests {
             ("[supabase]\nkey = 'a'", &[]),
             ("", &[("LITINK_SUPABASE_URL", "x.supabase.co")]),
             ("", &[("LITINK_SUPABASE_KEY", "a")]),
+            ("", &[("LITINK_SIGN_UP", "maybe")]),
+            ("[accounts]\ntoken_s = 0", &[]),
         ] {
             assert_eq!(
                 parse(text, variables).unwrap_err().code(),
@@ -356,6 +460,8 @@ mod tests {
     #[test]
     fn secrets_are_shown_by_nothing() {
         let settings = parse("", &[("LITINK_ACCESS_TOKEN", "canary")]).unwrap();
+        assert!(!format!("{settings:?}").contains("canary"));
+        let settings = parse("", &[("LITINK_JWT_SECRET", "canary")]).unwrap();
         assert!(!format!("{settings:?}").contains("canary"));
         let error = parse("[server]\naccess_token = 5 # canary", &[]).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"));

@@ -1,13 +1,16 @@
 //! Who calls: a bearer token, or the session cookie of a browser, which cannot send the header with
 //! an `EventSource` or an `<audio>`.
+//!
+//! A cookie stands for a token, which is looked at again at every request: what ends the token
+//! (an account's session that is signed out, revoked or disabled) ends the cookie's session with
+//! it, within the time that the identity states.
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use bytes::Bytes;
 use litink_core::{Actor, Error, ErrorKind, domain::Timestamp, identity::Caller};
-use serde::{Deserialize, Serialize};
+use litink_providers::Secret;
 
 use crate::{error::ApiError, extract, state::AppState};
 
@@ -15,19 +18,31 @@ use crate::{error::ApiError, extract, state::AppState};
 pub(crate) const COOKIE: &str = "litink_session";
 
 /// On whose behalf a request is made; asking for it refuses a request without credentials.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Authenticated {
     /// The actor.
     pub(crate) actor: Actor,
     /// When the credentials end; what streams to the caller ends then, too.
     pub(crate) expires_at: Option<Timestamp>,
+    /// The token that was shown, or that the cookie stands for.
+    pub(crate) token: Option<Secret>,
 }
 
-impl From<Caller> for Authenticated {
-    fn from(caller: Caller) -> Self {
+impl Authenticated {
+    fn new(caller: Caller, token: Option<&str>) -> Self {
         Self {
             actor: caller.actor,
             expires_at: caller.expires_at,
+            token: token.map(Secret::new),
+        }
+    }
+
+    /// Whether the credentials are still good. Where nobody can say, they are taken to be.
+    pub(crate) async fn is_still_good(&self, state: &AppState) -> bool {
+        let token = self.token.as_ref().map(Secret::reveal);
+        match state.identity.authenticate(token).await {
+            Ok(caller) => caller.actor == self.actor,
+            Err(error) => error.kind() != ErrorKind::Unauthenticated,
         }
     }
 }
@@ -37,11 +52,12 @@ impl FromRequestParts<AppState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         if let Some(token) = bearer(&parts.headers)? {
-            return Ok(state.identity.authenticate(Some(token)).await?.into());
+            let caller = state.identity.authenticate(Some(token)).await?;
+            return Ok(Self::new(caller, Some(token)));
         }
         match cookie(&parts.headers) {
             Some(id) if !state.config.is_open() => Ok(resumed(state, id).await?),
-            _ => Ok(state.identity.authenticate(None).await?.into()),
+            _ => Ok(Self::new(state.identity.authenticate(None).await?, None)),
         }
     }
 }
@@ -73,20 +89,54 @@ pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-/// What a session's id stands for, in the cache that all servers on the same store share.
-#[derive(Serialize, Deserialize)]
+/// What a session's id stands for, in the cache that all servers on the same store share: when it
+/// ends, and a token. Who reads the cache cannot take a session over: neither the id is kept nor,
+/// without it, the token.
 struct Session {
-    actor: Actor,
     expires_at: Timestamp,
+    token: String,
 }
 
-/// The session's key. The id itself is not kept: who reads the cache cannot take a session over.
+impl Session {
+    fn seal(&self, id: &str) -> Vec<u8> {
+        let mut token = self.token.clone().into_bytes();
+        blind(id, &mut token);
+        let mut sealed = self.expires_at.timestamp_millis().to_le_bytes().to_vec();
+        sealed.extend(token);
+        sealed
+    }
+
+    fn open(id: &str, sealed: &[u8]) -> Option<Self> {
+        let (millis, token) = sealed.split_first_chunk()?;
+        let mut token = token.to_vec();
+        blind(id, &mut token);
+        Some(Self {
+            expires_at: Timestamp::from_timestamp_millis(i64::from_le_bytes(*millis))?,
+            token: String::from_utf8(token).ok()?,
+        })
+    }
+}
+
+/// Makes a token unreadable without the session's id, and readable again with it: an id is random
+/// and of one token only, so what follows from it is a one-time pad.
+fn blind(id: &str, token: &mut [u8]) {
+    let mut pad = vec![0; token.len()];
+    blake3::Hasher::new_derive_key("litink 2026 server: the token of a session")
+        .update(id.as_bytes())
+        .finalize_xof()
+        .fill(&mut pad);
+    for (byte, pad) in token.iter_mut().zip(pad) {
+        *byte ^= pad;
+    }
+}
+
+/// The session's key in the cache.
 fn key(id: &str) -> String {
     format!("server:session:{}", blake3::hash(id.as_bytes()))
 }
 
-/// Opens a session for a caller and gives its id.
-pub(crate) async fn open(state: &AppState, caller: Caller) -> Result<String, Error> {
+/// Opens a session for the bearer of a token and gives its id.
+pub(crate) async fn open(state: &AppState, caller: Caller, token: &str) -> Result<String, Error> {
     let id = format!(
         "{}{}",
         uuid::Uuid::new_v4().simple(),
@@ -94,18 +144,12 @@ pub(crate) async fn open(state: &AppState, caller: Caller) -> Result<String, Err
     );
     let ttl = state.config.session_ttl;
     let ends = chrono::Utc::now() + ttl;
-    let expires_at = caller.expires_at.map_or(ends, |expires| expires.min(ends));
     let session = Session {
-        actor: caller.actor,
-        expires_at,
+        expires_at: caller.expires_at.map_or(ends, |expires| expires.min(ends)),
+        token: token.to_owned(),
     };
-    let value = serde_json::to_vec(&session)
-        .map_err(|error| Error::internal("a session is JSON").with_source(error))?;
-    state
-        .engine
-        .cache()
-        .put(&key(&id), Bytes::from(value), ttl)
-        .await?;
+    let cache = state.engine.cache();
+    cache.put(&key(&id), session.seal(&id).into(), ttl).await?;
     Ok(id)
 }
 
@@ -113,19 +157,23 @@ async fn resumed(state: &AppState, id: &str) -> Result<Authenticated, Error> {
     let over = || {
         Error::new(
             ErrorKind::Unauthenticated,
-            "the session is over; give the token again",
+            "the session is over; sign in, or give the token, again",
         )
         .with_code("expired_token")
     };
-    let value = state.engine.cache().get(&key(id)).await?.ok_or_else(over)?;
-    let session: Session = serde_json::from_slice(&value).map_err(|_| over())?;
+    let sealed = state.engine.cache().get(&key(id)).await?.ok_or_else(over)?;
+    let session = Session::open(id, &sealed).ok_or_else(over)?;
     if session.expires_at <= chrono::Utc::now() {
         return Err(over());
     }
-    Ok(Authenticated {
-        actor: session.actor,
-        expires_at: Some(session.expires_at),
-    })
+    let caller = state.identity.authenticate(Some(&session.token)).await;
+    let caller = caller.map_err(|error| match error.kind() {
+        ErrorKind::Unauthenticated => over(),
+        _ => error,
+    })?;
+    let mut resumed = Authenticated::new(caller, Some(&session.token));
+    resumed.expires_at = Some(session.expires_at);
+    Ok(resumed)
 }
 
 /// Ends a session.
@@ -136,4 +184,22 @@ pub(crate) async fn close(state: &AppState, id: &str) -> Result<(), Error> {
 /// Whether a browser came over TLS, as far as its `Origin` says.
 pub(crate) fn over_tls(headers: &HeaderMap) -> bool {
     extract::header(headers, header::ORIGIN).is_some_and(|origin| origin.starts_with("https://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_shows_no_token_without_the_sessions_id() {
+        let expires_at = Timestamp::from_timestamp_millis(1_234_567).unwrap();
+        let token = "a token".to_owned();
+        let sealed = Session { expires_at, token }.seal("id");
+        assert!(!sealed.windows(5).any(|part| part == b"token"));
+        let opened = Session::open("id", &sealed).unwrap();
+        assert_eq!((opened.expires_at, &*opened.token), (expires_at, "a token"));
+        let with_another = Session::open("another", &sealed);
+        assert!(with_another.is_none_or(|session| session.token != "a token"));
+        assert!(Session::open("id", b"short").is_none());
+    }
 }

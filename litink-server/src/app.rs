@@ -29,6 +29,7 @@ use crate::{ServerConfig, access, error, guard, observe, routes, state::AppState
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
+        (name = "auth", description = "People's accounts, where the server has them"),
         (name = "books", description = "Files in, chapters out"),
         (name = "runs", description = "Making something of a book"),
         (name = "plans", description = "What a run would do"),

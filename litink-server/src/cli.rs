@@ -20,6 +20,7 @@ mod report;
 mod runs;
 mod serve;
 mod transfer;
+mod users;
 mod voices;
 mod work;
 
@@ -55,6 +56,8 @@ Settings come from litink.toml and from variables, which win over it:
   LITINK_CALL_TIMEOUT_S LITINK_MAX_ATTEMPTS LITINK_MAX_FILE_BYTES LITINK_BIND LITINK_ACCESS_TOKEN
   LITINK_DATABASE_URL LITINK_STORAGE_URL LITINK_QUEUE_URL LITINK_CACHE_URL LITINK_EVENTS_URL
   LITINK_SUPABASE_URL LITINK_SUPABASE_PUBLISHABLE_KEY LITINK_SUPABASE_SECRET_KEY
+  LITINK_TRUSTED_PROXIES LITINK_ACCOUNTS LITINK_JWT_SECRET LITINK_SIGN_UP LITINK_TOKEN_S
+  LITINK_REFRESH_DAYS LITINK_SESSION_CHECK_S
   LITINK_LOG (error, warn, info, debug; default warn)
 
 Exit codes:
@@ -78,6 +81,8 @@ pub enum Command {
     Voices(voices::Voices),
     /// Serve the API and a page, and work on the runs that are asked for.
     Serve(serve::Serve),
+    /// Add, list and disable the users of a server with accounts.
+    Users(users::Users),
     /// Work on runs, without serving: as many of these as one likes.
     Work(work::Work),
     /// Check what is needed on this machine, and say what to do.
@@ -128,6 +133,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Runs(command) => command.run(&settings).await,
         Command::Voices(command) => command.run(&settings).await,
         Command::Serve(command) => command.run(&settings).await,
+        Command::Users(command) => command.run(&settings).await,
         Command::Work(command) => command.run(&settings).await,
         Command::Doctor(command) => command.run(&settings).await,
         Command::Migrate(command) => command.run(&settings).await,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use litink_core::{Error, ErrorKind, Result, identity::Identity};
+use litink_core::{Error, ErrorKind, Result, accounts::Accounts, identity::Identity};
 use litink_providers::Secret;
 
 /// Settings of a server.
@@ -14,13 +14,25 @@ use litink_providers::Secret;
 pub struct ServerConfig {
     /// Where to listen. Default `127.0.0.1:7878`: this machine only.
     pub bind: SocketAddr,
-    /// What callers must show as a bearer token. `None`, without an identity either, lets everybody
-    /// in who reaches the server, and is refused off loopback.
+    /// What callers must show as a bearer token. `None` lets everybody in who reaches the server,
+    /// unless there is an `identity`, and is refused off loopback.
     pub access_token: Option<Secret>,
-    /// Who calls, where accounts are kept. `None`: whoever has the access token is the one owner.
+    /// Who else is let in, beside the bearer of the access token: people, who see only what is
+    /// their own. Default nobody.
     pub identity: Option<Arc<dyn Identity>>,
+    /// Where those people sign up and in (`/api/v1/auth`). Its access tokens are those that
+    /// `identity` reads. Default nowhere.
+    pub accounts: Option<Arc<dyn Accounts>>,
+    /// How often one address (an IPv6 network of 64 bits) may sign up, in, or change its password
+    /// within a minute. Default 30: a household behind one address, not a list of passwords.
+    pub sign_ins_per_minute: u32,
+    /// Proxies whose `X-Forwarded-For` says who called them. Default none: it can be forged.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How often it is looked whether who watches a run was signed out meanwhile; the stream ends
+    /// then. Default 15 s.
+    pub recheck_every: Duration,
     /// The names by which the server may be called (`Host`), beside loopback names and `bind`
-    /// itself. Only looked at while there is no access token: it keeps a hostile page from reaching
+    /// itself. Only looked at while everybody is let in: it keeps a hostile page from reaching
     /// an open server through a name that it points at this machine (DNS rebinding). Default none.
     pub allowed_hosts: Vec<String>,
     /// The largest upload, in bytes. Default 512 MiB, as [`litink_core::ingest::Limits`] has it.
@@ -47,6 +59,10 @@ impl Default for ServerConfig {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878),
             access_token: None,
             identity: None,
+            accounts: None,
+            sign_ins_per_minute: 30,
+            trusted_proxies: Vec::new(),
+            recheck_every: Duration::from_secs(15),
             allowed_hosts: Vec::new(),
             max_upload_bytes: 512 << 20,
             max_json_bytes: 256 << 10,
@@ -65,7 +81,8 @@ impl ServerConfig {
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`]: code `token_required` for an address off loopback without an
-    /// access token, `empty_token` for a token without characters.
+    /// access token and accounts, `empty_token` for a token without characters,
+    /// `accounts_without_identity` for accounts whose tokens nothing reads.
     pub fn check(&self) -> Result<()> {
         self.check_address(self.bind)
     }
@@ -78,10 +95,16 @@ impl ServerConfig {
                 "the access token is empty; set LITINK_ACCESS_TOKEN to a long random text",
             )
             .with_code("empty_token")),
-            None if self.is_open() && !address.ip().is_loopback() => Err(Error::new(
+            _ if self.accounts.is_some() && self.identity.is_none() => Err(Error::new(
+                ErrorKind::Configuration,
+                "there are accounts, but nothing reads their tokens; set `identity`, too",
+            )
+            .with_code("accounts_without_identity")),
+            _ if self.is_open() && !address.ip().is_loopback() => Err(Error::new(
                 ErrorKind::Configuration,
                 "other machines could reach this address without a token; set \
-                 LITINK_ACCESS_TOKEN to a long random text, or listen on 127.0.0.1",
+                 LITINK_ACCESS_TOKEN to a long random text, or LITINK_ACCOUNTS to true, or listen \
+                 on 127.0.0.1",
             )
             .with_code("token_required")
             .with_context("bind", address)),

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulConnection, GracefulShutdown},
     service::TowerToHyperService,
 };
 use litink_core::{Result, engine::Engine};
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::{ServerConfig, app, metrics::install_metrics, state::AppState};
 
@@ -86,15 +87,15 @@ async fn accept(
 ) {
     // The semaphore is never closed.
     while let Ok(slot) = Arc::clone(&limits.connections).acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let connection = connections.watch(connection(stream, router, limits.read_timeout));
+        let connection = connections.watch(connection(stream, peer, router, limits.read_timeout));
         tokio::spawn(async move {
             let _slot = slot;
             if let Err(error) = connection.await {
@@ -106,18 +107,22 @@ async fn accept(
 
 fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     router: &Router,
     read_timeout: Duration,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+) -> impl GracefulConnection<Error = hyper::Error> + Send + use<> {
     // Small events must not wait for more to send.
     let _ = stream.set_nodelay(true);
+    let service = router
+        .clone()
+        .map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(read_timeout)
-        .serve_connection(
-            TokioIo::new(stream),
-            TowerToHyperService::new(router.clone()),
-        )
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
 }
 
 async fn upkeep(metrics: PrometheusHandle) {

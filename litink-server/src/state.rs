@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use litink_core::{
     Actor, LOCAL_USER, Result,
     engine::Engine,
-    identity::{Identity, StaticIdentity},
+    identity::{Caller, Identity, StaticIdentity},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
@@ -33,12 +34,7 @@ impl AppState {
         metrics: PrometheusHandle,
         stop: CancellationToken,
     ) -> Result<Self> {
-        let actor = Actor::User(LOCAL_USER);
-        let identity: Arc<dyn Identity> = match (&config.identity, &config.access_token) {
-            (Some(identity), _) => Arc::clone(identity),
-            (None, Some(token)) => Arc::new(StaticIdentity::new(token.reveal(), actor)?),
-            (None, None) => Arc::new(StaticIdentity::open(actor)),
-        };
+        let identity = identity(&config)?;
         let slots = Arc::new(Semaphore::new(config.max_concurrent_requests));
         let config = Arc::new(config);
         Ok(Self {
@@ -49,5 +45,39 @@ impl AppState {
             slots,
             stop,
         })
+    }
+}
+
+/// Who is let in: the bearer of the access token, people with accounts, or, where there is neither,
+/// everybody.
+fn identity(config: &ServerConfig) -> Result<Arc<dyn Identity>> {
+    let actor = Actor::User(LOCAL_USER);
+    let token = config.access_token.as_ref();
+    let operator = token.map(|token| StaticIdentity::new(token.reveal(), actor));
+    Ok(match (operator.transpose()?, &config.identity) {
+        (None, None) => Arc::new(StaticIdentity::open(actor)),
+        (Some(operator), None) => Arc::new(operator),
+        (None, Some(people)) => Arc::clone(people),
+        (Some(operator), Some(people)) => Arc::new(Either {
+            operator,
+            people: Arc::clone(people),
+        }),
+    })
+}
+
+/// The one who runs the server, and the people who use it.
+#[derive(Debug)]
+struct Either {
+    operator: StaticIdentity,
+    people: Arc<dyn Identity>,
+}
+
+#[async_trait]
+impl Identity for Either {
+    async fn authenticate(&self, token: Option<&str>) -> Result<Caller> {
+        match self.operator.authenticate(token).await {
+            Ok(caller) => Ok(caller),
+            Err(_) => self.people.authenticate(token).await,
+        }
     }
 }

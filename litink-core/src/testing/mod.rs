@@ -18,6 +18,7 @@
 #[macro_use]
 mod suite;
 
+pub mod accounts;
 pub mod cache;
 pub mod encoder;
 pub mod events;

@@ -84,6 +84,42 @@ macro_rules! lease_suite {
     };
 }
 
+/// The same for a contract whose cases need to know how it is set up: the argument of the macro
+/// gives the suite's `Setup`.
+macro_rules! suite_of_setups {
+    ($d:tt $macro:ident: $module:ident; $($case:ident)+) => {
+        /// The names of the cases, in order.
+        pub const CASES: &[&str] = &[$(stringify!($case)),+];
+
+        /// Runs every case, one after the other, and names each on standard error.
+        ///
+        /// # Panics
+        /// Where the backend breaks the contract.
+        pub async fn run_all(setup: Setup) {
+            $(
+                eprintln!("case: {}", stringify!($case));
+                $case(setup.clone()).await;
+            )+
+        }
+
+        /// One `#[tokio::test]` for each case. The argument is an expression, evaluated in each
+        /// test, that gives a `Setup`; it may `await`, and `return` to skip. The crate that uses it
+        /// depends on tokio with `macros` and `rt-multi-thread`.
+        #[macro_export]
+        macro_rules! $macro {
+            ($d setup:expr) => {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $case() {
+                        let setup: $crate::testing::$module::Setup = $d setup;
+                        $crate::testing::$module::$case(setup).await;
+                    }
+                )+
+            };
+        }
+    };
+}
+
 /// Says that a case, or a part of it, does not apply to this backend, and why.
 pub(crate) fn skipped(case: &str, why: &str) {
     eprintln!("skipped: {case}: {why}");

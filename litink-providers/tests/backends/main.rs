@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
+mod accounts_conformance;
 mod embedded;
 mod folder;
 mod object_store;

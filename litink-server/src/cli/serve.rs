@@ -1,10 +1,10 @@
 //! `litink serve`.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::{ArgAction, Args};
-use litink_core::{Error, ErrorKind, Result};
-use litink_providers::{Secret, Settings};
+use litink_core::{Error, ErrorKind, Result, engine::Engine};
+use litink_providers::{Settings, SignUp};
 use tokio::net::TcpListener;
 
 use super::{connect, interrupt::Interrupt, print::say};
@@ -12,13 +12,15 @@ use crate::{ServerConfig, serve};
 
 /// Serve the API and a page, and work on the runs that are asked for.
 ///
-/// Only this machine can reach it unless `--bind` says otherwise; then an access token is needed.
+/// Only this machine can reach it unless `--bind` says otherwise; then an access token, or
+/// accounts, are needed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   litink serve
   litink serve --work=false                 with `litink work` running beside it
-  LITINK_ACCESS_TOKEN=... litink serve --bind 0.0.0.0:7878")]
+  LITINK_ACCESS_TOKEN=... litink serve --bind 0.0.0.0:7878
+  LITINK_ACCOUNTS=true litink serve --bind 0.0.0.0:7878")]
 pub struct Serve {
     /// Where to listen. Default 127.0.0.1:7878; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
@@ -33,12 +35,15 @@ impl Serve {
     pub(super) async fn run(self, settings: &Settings) -> Result<ExitCode> {
         let interrupt = Interrupt::listen();
         let bind = self.bind.as_ref().unwrap_or(&settings.server.bind);
-        let mut config = config(bind, settings.server.access_token.clone())?;
+        let mut config = config(bind, settings)?;
         let backends = connect(settings).await?;
         config.identity.clone_from(&backends.identity);
-        config.check()?;
+        if !settings.accounts.enabled {
+            config.check()?;
+        }
         backends.ready().await?;
         let engine = litink_providers::engine(backends, settings);
+        add_accounts(&mut config, settings, &engine)?;
         let listener = listen(config.bind).await?;
         let address = listener.local_addr()?;
         say!(
@@ -46,6 +51,15 @@ impl Serve {
              {}",
             settings.start_line()?
         );
+        if settings.accounts.enabled {
+            say!(
+                "accounts: {}",
+                match settings.accounts.sign_up {
+                    SignUp::Open => "anybody may make one",
+                    SignUp::Closed => "made with `litink users add`",
+                }
+            );
+        }
         let worker = self.work.then(|| {
             let options = litink_providers::worker_options(settings);
             let worker = engine.worker(options);
@@ -62,7 +76,7 @@ impl Serve {
     }
 }
 
-fn config(bind: &str, access_token: Option<Secret>) -> Result<ServerConfig> {
+fn config(bind: &str, settings: &Settings) -> Result<ServerConfig> {
     let bind: SocketAddr = bind.parse().map_err(|_| {
         Error::new(
             ErrorKind::Configuration,
@@ -73,9 +87,25 @@ fn config(bind: &str, access_token: Option<Secret>) -> Result<ServerConfig> {
     })?;
     Ok(ServerConfig {
         bind,
-        access_token,
+        access_token: settings.server.access_token.clone(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
         ..ServerConfig::default()
     })
+}
+
+/// Litink's own accounts, where the settings ask for them.
+fn add_accounts(config: &mut ServerConfig, settings: &Settings, engine: &Engine) -> Result<()> {
+    if !settings.accounts.enabled {
+        return Ok(());
+    }
+    if config.identity.is_some() {
+        let message = "people sign in with Supabase here; unset LITINK_ACCOUNTS, or the project";
+        return Err(Error::new(ErrorKind::Configuration, message).with_code("bad_settings"));
+    }
+    let accounts = Arc::new(litink_providers::accounts::open(settings, engine)?);
+    config.identity = Some(Arc::clone(&accounts) as _);
+    config.accounts = Some(accounts);
+    config.check()
 }
 
 async fn listen(bind: SocketAddr) -> Result<TcpListener> {

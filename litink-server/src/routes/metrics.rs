@@ -1,6 +1,7 @@
 //! `/metrics`
 
 use axum::{extract::State, http::header, response::IntoResponse};
+use litink_core::{Actor, Error, ErrorKind, LOCAL_USER};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -13,15 +14,22 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
-/// Metrics, as Prometheus reads them.
+/// Metrics, as Prometheus reads them. Where there are accounts, for the server's own access token
+/// only.
 #[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses(
         (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
         (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 async fn metrics(
     State(state): State<AppState>,
-    _caller: Authenticated,
+    caller: Authenticated,
 ) -> Result<impl IntoResponse, ApiError> {
+    // Of people's accounts anybody may have one; the numbers are for who runs the server.
+    if state.config.identity.is_some() && caller.actor != Actor::User(LOCAL_USER) {
+        let message = "the metrics are for the bearer of the server's access token";
+        let error = Error::new(ErrorKind::PermissionDenied, message);
+        return Err(error.with_code("operators_only").into());
+    }
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

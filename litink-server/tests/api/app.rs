@@ -11,7 +11,10 @@ use litink_core::{
     engine::Engine,
     testing::scripted::{Script, ScriptedProvider},
 };
-use litink_providers::Secret;
+use litink_providers::{
+    Secret,
+    accounts::{AccountOptions, LocalAccounts},
+};
 use litink_server::{ServerConfig, serve};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 /// A server, its worker, and a client.
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
-    pub(crate) token: Option<&'static str>,
+    pub(crate) token: Option<String>,
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<Result<()>>,
 }
@@ -57,8 +60,25 @@ impl App {
             ..ServerConfig::default()
         };
         let mut app = Self::with_config(config).await;
-        app.token = Some(token);
+        app.token = Some(token.into());
         app
+    }
+
+    /// With accounts in the server's own rows.
+    pub(crate) async fn with_accounts(
+        mut config: ServerConfig,
+        options: AccountOptions,
+        pause: Duration,
+    ) -> (Self, Arc<LocalAccounts>) {
+        let provider = ScriptedProvider::new("script").with_ms_per_char(1);
+        let provider = provider.otherwise(move |_| Script::after(pause, Script::Answer));
+        let engine = Engine::builder().provider(Arc::new(provider)).build();
+        let (rows, cache) = (Arc::clone(engine.repository()), Arc::clone(engine.cache()));
+        let secret = Secret::new("a secret of the tests, of 32 bytes and more");
+        let accounts = Arc::new(LocalAccounts::new(rows, cache, &secret, options).unwrap());
+        config.identity = Some(Arc::clone(&accounts) as _);
+        config.accounts = Some(Arc::clone(&accounts) as _);
+        (Self::of(config, engine).await, accounts)
     }
 
     async fn with(config: ServerConfig, provider: ScriptedProvider) -> Self {
@@ -87,7 +107,7 @@ impl App {
             .method(method)
             .uri(path)
             .header(header::HOST, self.address.to_string());
-        match self.token {
+        match &self.token {
             Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
             None => request,
         }

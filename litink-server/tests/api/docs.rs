@@ -22,6 +22,12 @@ async fn the_description_names_every_route() {
         })
         .collect();
     insta::assert_snapshot!(operations.join("\n"), @r"
+    post /api/v1/auth/refresh
+    post /api/v1/auth/sign-in
+    post /api/v1/auth/sign-out
+    post /api/v1/auth/sign-up
+    get /api/v1/auth/user
+    put /api/v1/auth/user
     get /api/v1/books
     post /api/v1/books
     delete /api/v1/books/{id}

@@ -6,6 +6,7 @@
 )]
 
 mod app;
+mod auth;
 mod books;
 mod docs;
 mod errors;

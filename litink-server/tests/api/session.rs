@@ -69,7 +69,7 @@ async fn a_session_ends_by_itself() {
     };
     let mut app = App::with_config(config).await;
     let cookie = opened(&app).await;
-    app.token = Some("the-token");
+    app.token = Some("the-token".into());
     let book = app.book().await;
     app.token = None;
     let path = format!("/api/v1/books/{book}");

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{error::ApiError, state::AppState};
 
+mod auth;
 mod books;
 mod exports;
 mod formats;
@@ -22,6 +23,7 @@ mod session;
 /// Everything under `/api/v1`.
 pub(crate) fn router(state: &AppState) -> OpenApiRouter<AppState> {
     let quick = OpenApiRouter::new()
+        .nest("/auth", auth::router(state))
         .nest("/books", books::router())
         .nest("/runs", runs::router())
         .nest("/plans", plans::router())

@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SessionRequest {
-    /// The access token.
+    /// The access token: the server's, or one that signing in gave.
     #[schema(value_type = String, format = Password)]
     token: Secret,
 }
@@ -43,11 +43,9 @@ async fn create(
     headers: HeaderMap,
     Json(request): Json<SessionRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let caller = state
-        .identity
-        .authenticate(Some(request.token.reveal()))
-        .await?;
-    let id = access::open(&state, caller).await?;
+    let token = request.token.reveal();
+    let caller = state.identity.authenticate(Some(token)).await?;
+    let id = access::open(&state, caller, token).await?;
     let cookie = cookie(
         &id,
         state.config.session_ttl.as_secs(),

@@ -12,7 +12,6 @@ use axum::{
 };
 use futures::{Stream, StreamExt};
 use litink_core::{Result, RunId, domain::Timestamp, engine::Progress};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -56,7 +55,7 @@ pub(super) async fn events(
         .watch(caller.actor, RunId(run), seen.unwrap_or(0));
     let events = watched
         .map(move |progress| Ok::<_, Infallible>(event(progress, &id)))
-        .take_until(over(state.stop, caller.expires_at));
+        .take_until(over(state, caller));
     Ok(stream(events))
 }
 
@@ -82,19 +81,28 @@ fn event(progress: Result<Progress>, id: &RequestId) -> Event {
     event.unwrap_or_default()
 }
 
-/// When the server stops, or the caller's credentials end.
-async fn over(stop: CancellationToken, expires_at: Option<Timestamp>) {
-    let expired = async {
-        match expires_at {
-            Some(at) => {
-                let left = (at - chrono::Utc::now()).to_std().unwrap_or_default();
-                tokio::time::sleep(left).await;
-            }
-            None => std::future::pending().await,
-        }
-    };
+/// When the server stops, or the caller's credentials end: by time, or by somebody's doing.
+async fn over(state: AppState, caller: Authenticated) {
     tokio::select! {
-        () = stop.cancelled() => {}
-        () = expired => {}
+        () = state.stop.cancelled() => {}
+        () = expired(caller.expires_at) => {}
+        () = ended(&state, &caller) => {}
     }
+}
+
+async fn ended(state: &AppState, caller: &Authenticated) {
+    loop {
+        tokio::time::sleep(state.config.recheck_every).await;
+        if !caller.is_still_good(state).await {
+            return;
+        }
+    }
+}
+
+async fn expired(expires_at: Option<Timestamp>) {
+    let Some(at) = expires_at else {
+        return std::future::pending().await;
+    };
+    let left = (at - chrono::Utc::now()).to_std().unwrap_or_default();
+    tokio::time::sleep(left).await;
 }
