@@ -100,9 +100,10 @@ impl Recipe for One {
             weight: 1,
             input: Value::Null,
         };
-        let mut plan = Plan::default();
-        plan.steps = vec![step];
-        Ok(plan)
+        Ok(Plan {
+            steps: vec![step],
+            ..Plan::default()
+        })
     }
 
     async fn execute(&self, _step: &Step, context: &StepContext) -> Result<StepOutput> {

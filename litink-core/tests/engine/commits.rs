@@ -24,9 +24,10 @@ fn writes(changes: fn(Book) -> Vec<Change>) -> (One, Arc<AtomicUsize>) {
     let one = One::new(move |context| {
         counted.fetch_add(1, Ordering::SeqCst);
         async move {
-            let mut output = StepOutput::default();
-            output.changes = changes(context.book().await?);
-            Ok(output)
+            Ok(StepOutput {
+                changes: changes(context.book().await?),
+                ..StepOutput::default()
+            })
         }
     });
     (one, count)

@@ -137,9 +137,10 @@ fn packs(name: &'static str, gate: Option<(Arc<Notify>, Arc<Notify>)>) -> One {
                 content_hash: blake3::hash(name.as_bytes()).to_string(),
                 duration_ms: None,
             };
-            let mut output = StepOutput::default();
-            output.changes = vec![Change::insert(&export)?];
-            Ok(output)
+            Ok(StepOutput {
+                changes: vec![Change::insert(&export)?],
+                ..StepOutput::default()
+            })
         }
     })
 }
