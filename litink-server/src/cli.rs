@@ -151,6 +151,12 @@ fn print_openapi() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Colours are for terminals, and for those who want them (no-color.org).
+fn colours() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}
+
 fn init_log() {
     use tracing_subscriber::EnvFilter;
     let filter = std::env::var("LITINK_LOG").unwrap_or_else(|_| "warn".into());
@@ -158,6 +164,7 @@ fn init_log() {
     let writer = Arc::new(std::io::stderr());
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(colours())
         .with_writer(writer)
         .try_init();
 }

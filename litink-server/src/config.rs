@@ -95,6 +95,14 @@ impl ServerConfig {
                 "the access token is empty; set LITINK_ACCESS_TOKEN to a long random text",
             )
             .with_code("empty_token")),
+            Some(token) if token.reveal().len() < 16 && !address.ip().is_loopback() => {
+                Err(Error::new(
+                    ErrorKind::Configuration,
+                    "the access token is too short for other machines to guess at; set \
+                     LITINK_ACCESS_TOKEN to 16 characters or more (`openssl rand -hex 24`)",
+                )
+                .with_code("short_token"))
+            }
             _ if self.accounts.is_some() && self.identity.is_none() => Err(Error::new(
                 ErrorKind::Configuration,
                 "there are accounts, but nothing reads their tokens; set `identity`, too",

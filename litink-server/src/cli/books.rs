@@ -75,9 +75,10 @@ impl Books {
                 .unwrap_or_else(|| "(untitled)".into());
             let kind = serde_json::to_value(chapter.kind).unwrap_or_default();
             let kind = kind.as_str().unwrap_or_default();
+            // As `--chapters` counts them.
+            let number = chapter.number.map(|it| it.to_string()).unwrap_or_default();
             say!(
-                "  {:>3}  {title}  ({kind}, {} characters)",
-                chapter.position,
+                "  {number:>3}  {title}  ({kind}, {} characters)",
                 chapter.char_count
             );
         }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use litink_core::{Error, ErrorKind, Result, backend::Check};
+use litink_core::{Error, ErrorKind, Result, ResultExt, backend::Check};
 use litink_providers::{Attempt, Environment, Settings, connect_each, local::Programs};
 use serde::Serialize;
 
@@ -64,7 +64,11 @@ impl Doctor {
         for attempt in connect_each(settings).await? {
             lines.extend(backend(attempt).await);
         }
-        lines.push(Line::new("ffmpeg (M4B, MP3, FLAC)", None, ffmpeg(settings)));
+        lines.push(Line::new(
+            "ffmpeg (M4B, MP3, FLAC)",
+            None,
+            ffmpeg(settings).await,
+        ));
         lines.push(Line::new("speech (local provider)", None, speech()));
         for line in &lines {
             if self.json {
@@ -104,8 +108,11 @@ async fn backend(attempt: Attempt) -> Vec<Line> {
     }
 }
 
-fn ffmpeg(settings: &Settings) -> Result<String> {
-    litink_providers::encoder(settings).map(|encoder| encoder.program().display().to_string())
+async fn ffmpeg(settings: &Settings) -> Result<String> {
+    let encoder = litink_providers::encoder(settings)?;
+    let program = encoder.program().display().to_string();
+    encoder.version().await.context("program", &program)?;
+    Ok(program)
 }
 
 fn speech() -> Result<String> {

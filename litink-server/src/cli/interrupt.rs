@@ -1,6 +1,13 @@
-//! Ctrl-C and SIGTERM: the first stops cleanly, the second at once.
+//! Ctrl-C and SIGTERM: the first stops cleanly, the second at once, whatever is still running.
+
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+
+use super::exit::INTERRUPTED;
+
+/// How long the second waits for what it stopped: programs that were started are ended with it.
+const AT_ONCE: Duration = Duration::from_millis(700);
 
 /// When to stop, and when to stop at once.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +26,9 @@ impl Interrupt {
                 signal().await;
                 token.cancel();
             }
+            tokio::time::sleep(AT_ONCE).await;
+            // Steps are given back by the end of their lease; nothing is lost by this.
+            std::process::exit(i32::from(INTERRUPTED));
         });
         interrupt
     }

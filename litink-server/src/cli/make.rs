@@ -75,6 +75,7 @@ impl Make {
         for format in self.formats.iter().filter_map(|format| format.audio()) {
             engine.encoder(format)?;
         }
+        writable(&self.out).await?;
         let mut report = Report::new(self.json);
         let imported = engine.import_file(ACTOR, &self.book).await?;
         let chapters = engine.chapters(ACTOR, imported.book.id(), false).await?;
@@ -173,13 +174,38 @@ fn joined(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Res
     ended.map_err(|error| Error::internal("the worker stopped").with_source(error))?
 }
 
-/// Saves a finished file; says whether it was written, or was there already.
+/// Whether finished files can be put there: asked before anything is made, and maybe paid.
+async fn writable(folder: &Path) -> Result<()> {
+    let there = |error: std::io::Error| Error::from(error).with_context("out", folder.display());
+    if tokio::fs::metadata(folder)
+        .await
+        .is_ok_and(|it| !it.is_dir())
+    {
+        return Err(
+            Error::invalid("not_a_folder", "`--out` is a file; name a folder")
+                .with_context("out", folder.display()),
+        );
+    }
+    tokio::fs::create_dir_all(folder).await.map_err(there)?;
+    let probe = folder.join(format!(".litink-{}", std::process::id()));
+    tokio::fs::write(&probe, b"").await.map_err(there)?;
+    tokio::fs::remove_file(&probe).await.map_err(there)
+}
+
+/// Saves a finished file; says whether it was written, or was there already. A file of the same name
+/// that is another one stays, and this one gets a number.
 async fn save(engine: &Engine, export: &Export, folder: &Path) -> Result<(PathBuf, bool)> {
     let there = |error: std::io::Error| Error::from(error).with_context("out", folder.display());
     tokio::fs::create_dir_all(folder).await.map_err(there)?;
-    let path = folder.join(&export.file_name);
-    if same(&path, export).await {
-        return Ok((path, false));
+    let mut path = folder.join(&export.file_name);
+    for number in 2.. {
+        if same(&path, export).await {
+            return Ok((path, false));
+        }
+        if !tokio::fs::try_exists(&path).await.map_err(there)? {
+            break;
+        }
+        path = folder.join(numbered(&export.file_name, number));
     }
     let reader = engine.open_export(ACTOR, export.id(), None).await?;
     let partial = folder.join(format!(".{}.part", export.file_name));
@@ -190,6 +216,14 @@ async fn save(engine: &Engine, export: &Export, folder: &Path) -> Result<(PathBu
     }
     tokio::fs::rename(&partial, &path).await.map_err(there)?;
     Ok((path, true))
+}
+
+/// `Title (2).m4b`.
+fn numbered(name: &str, number: u32) -> String {
+    match name.rsplit_once('.') {
+        Some((stem, ending)) => format!("{stem} ({number}).{ending}"),
+        None => format!("{name} ({number})"),
+    }
 }
 
 async fn same(path: &Path, export: &Export) -> bool {

@@ -13,7 +13,7 @@ use super::{interrupt::Interrupt, open};
 #[derive(Debug, Args)]
 pub struct Work {
     /// Steps in flight at once. Default: the settings' `concurrency`.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     concurrency: Option<u32>,
 }
 
