@@ -237,6 +237,7 @@ fn check_secrets(settings: &Settings, addresses: &Addresses) -> Result<()> {
         ("supabase.publishable_key", &supabase.publishable_key),
         ("supabase.secret_key", &supabase.secret_key),
         ("server.access_token", &settings.server.access_token),
+        ("accounts.jwt_secret", &settings.accounts.jwt_secret),
     ];
     let alone = alone.into_iter().filter_map(|(name, secret)| {
         let secret = secret.as_ref()?;

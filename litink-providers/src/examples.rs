@@ -32,12 +32,12 @@ fn the_example_file_is_the_default_and_has_every_key() {
     assert_eq!(Settings::parse(&text, []).unwrap(), Settings::default());
     let all = uncommented(&text);
     Settings::parse(&all, []).unwrap();
-    for table in ["", "supabase.", "server."] {
+    for table in ["", "supabase.", "server.", "accounts."] {
         let error = Settings::parse(&format!("{table}nothing = 1"), []).unwrap_err();
         // It names all the keys that there are.
         let keys = error.message().split('`').skip(3).step_by(2);
         let mut count = 0;
-        for key in keys.filter(|key| !["supabase", "server"].contains(key)) {
+        for key in keys.filter(|key| !["supabase", "server", "accounts"].contains(key)) {
             let set = format!("{key} = ");
             assert!(all.lines().any(|line| line.starts_with(&set)), "{key}");
             count += 1;

@@ -5,13 +5,14 @@
 
 use std::{
     fs,
+    io::{BufRead, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use litink_tests::{book, litink};
-use serde_json::Value;
+use litink_tests::{book, http::Client, litink};
+use serde_json::{Value, json};
 
 struct Home(tempfile::TempDir);
 
@@ -303,6 +304,97 @@ fn books_runs_voices_doctor_migrate_and_openapi_answer() {
     assert!(text(&["migrate"]).contains("schema version"));
     let description: Value = serde_json::from_str(&text(&["openapi"])).unwrap();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+}
+
+/// With the password on the standard input.
+fn add(home: &Home, email: &str, password: &str) -> Output {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writeln!(writer, "{password}").unwrap();
+    drop(writer);
+    let mut command = home.command(&["users", "add", email]);
+    command.stdin(reader).output().unwrap()
+}
+
+#[test]
+fn users_are_added_listed_disabled_and_enabled() {
+    let home = Home::new();
+    let added = add(&home, " Ada@example.com", "correct horse");
+    assert!(added.status.success(), "{added:?}");
+    let said = format!("{added:?}");
+    assert!(said.contains("added ada@example.com") && !said.contains("correct horse"));
+    for (email, password, code) in [
+        ("ada@example.com", "correct horse", "[user_already_exists]"),
+        ("ben@example.com", "short", "[weak_password]"),
+        ("ben@example.com", "", "[weak_password]"),
+        ("ben", "correct horse", "[email_address_invalid]"),
+    ] {
+        let refused = add(&home, email, password);
+        assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+        assert!(
+            String::from_utf8_lossy(&refused.stderr).contains(code),
+            "{refused:?}"
+        );
+    }
+    let listed = |arguments: &[&str]| {
+        home.litink(arguments);
+        let users = events(&home.litink(&["users", "list", "--json"]));
+        assert_eq!(users.len(), 1);
+        assert_eq!(users[0]["email"], "ada@example.com");
+        users[0]["state"].clone()
+    };
+    assert_eq!(listed(&["users", "list"]), "active");
+    assert_eq!(listed(&["users", "disable", "ada@example.com"]), "disabled");
+    assert_eq!(listed(&["users", "enable", "Ada@example.com"]), "active");
+    let unknown = home
+        .command(&["users", "disable", "ben@example.com"])
+        .output();
+    assert_eq!(unknown.unwrap().status.code(), Some(3));
+
+    use std::os::unix::fs::PermissionsExt;
+    let secret = home.0.path().join("data").join("jwt_secret");
+    let mode = fs::metadata(secret).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_server_with_accounts_signs_people_in() {
+    let home = Home::new();
+    assert!(
+        add(&home, "ada@example.com", "correct horse")
+            .status
+            .success()
+    );
+    let mut serve = home
+        .command(&["serve", "--bind", "127.0.0.1:0"])
+        .env("LITINK_ACCOUNTS", "true")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut lines = std::io::BufReader::new(serve.stdout.take().unwrap());
+    lines.read_line(&mut said).unwrap();
+    let address = said
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let client = Client::new(address);
+    let refused = client.get("/api/v1/books").unwrap();
+    assert_eq!(refused.json()["code"], "missing_token");
+    let body = json!({"email": "ada@example.com", "password": "correct horse"});
+    let tokens = client.post("/api/v1/auth/sign-in", &body).unwrap().json();
+    assert_eq!(tokens["user"]["email"], "ada@example.com");
+    let closed = client.post("/api/v1/auth/sign-up", &body).unwrap();
+    assert_eq!(closed.json()["code"], "signup_disabled");
+    // Another process ends it.
+    home.litink(&["users", "disable", "ada@example.com"]);
+    let body = json!({"refresh_token": tokens["refresh_token"]});
+    let ended = client.post("/api/v1/auth/refresh", &body).unwrap();
+    assert_eq!(ended.json()["code"], "session_not_found");
+    serve.kill().unwrap();
+    serve.wait().unwrap();
 }
 
 #[test]
