@@ -145,7 +145,15 @@ mod tests {
                 config(bind, None).check().unwrap_err().code(),
                 "token_required"
             );
-            assert!(config(bind, Some("t")).check().is_ok());
+            let long = config(bind, Some("0123456789abcdef"));
+            assert!(long.check().is_ok());
+            assert_eq!(
+                config(bind, Some("0123456789abcde"))
+                    .check()
+                    .unwrap_err()
+                    .code(),
+                "short_token"
+            );
             assert_eq!(
                 config(bind, Some(" ")).check().unwrap_err().code(),
                 "empty_token"
@@ -153,6 +161,7 @@ mod tests {
         }
         for bind in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1"] {
             assert!(config(bind, None).check().is_ok());
+            assert!(config(bind, Some("t")).check().is_ok());
         }
     }
 
