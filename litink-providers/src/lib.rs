@@ -11,10 +11,12 @@ pub mod local;
 pub mod object_store;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "supabase"))]
 mod sql_functions;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "supabase")]
+pub mod supabase;
 
 mod connect;
 mod environment;
@@ -24,6 +26,8 @@ mod examples;
 mod folder;
 mod open;
 mod settings;
+#[cfg(any(feature = "object-store", feature = "supabase"))]
+mod storage_prefix;
 #[cfg(feature = "tls")]
 mod tls;
 pub mod url;

@@ -7,7 +7,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use litink_core::{
-    Actor, Error, ErrorKind, Result, ResultExt, UserId,
+    Actor, Error, ErrorKind, Result, ResultExt,
     repository::Page,
     storage::{
         ByteStream, Object, ObjectMeta, PutOptions, Storage, StorageCapabilities, StorageKey,
@@ -21,7 +21,7 @@ use object_store::{
 use url::Url;
 
 use super::{error::store_error, upload::Upload};
-use crate::folder::make_private_folder;
+use crate::{folder::make_private_folder, storage_prefix::narrowed};
 
 /// Objects in a store of the `object_store` crate.
 ///
@@ -378,30 +378,6 @@ async fn first(
     Ok(metas
         .map(|(key, stored)| meta(key, &stored, &none))
         .collect())
-}
-
-/// The part of a prefix that lies within what the actor may reach, if any.
-fn narrowed(actor: Actor, prefix: &str) -> Option<String> {
-    let prefix = prefix.trim_end_matches('/');
-    let Some(user) = actor.user() else {
-        return Some(prefix.to_owned());
-    };
-    let own = own_prefix(user);
-    let within = |inner: &str, outer: &str| {
-        let rest = inner.strip_prefix(outer);
-        rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
-    };
-    if within(prefix, &own) {
-        Some(prefix.to_owned())
-    } else {
-        within(&own, prefix).then_some(own)
-    }
-}
-
-fn own_prefix(user: UserId) -> String {
-    let mut prefix = StorageKey::user_prefix(user);
-    prefix.truncate(prefix.trim_end_matches('/').len());
-    prefix
 }
 
 fn path(key: &StorageKey) -> Result<Path> {

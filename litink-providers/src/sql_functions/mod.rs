@@ -4,6 +4,7 @@
 mod refusals;
 mod replies;
 mod requests;
+pub(crate) mod states;
 
 pub(crate) use refusals::Refusal;
 pub(crate) use replies::{commit_reply, get_reply, list_reply, tally_reply};
