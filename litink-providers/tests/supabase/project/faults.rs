@@ -46,6 +46,11 @@ impl Faults {
         self.0.lock().unwrap().push(order);
     }
 
+    /// Forgets one that is still to come; says whether there was one.
+    pub(crate) fn take_any(&self) -> bool {
+        self.0.lock().unwrap().pop().is_some()
+    }
+
     /// How many are still to come.
     pub(crate) fn left(&self) -> usize {
         self.0.lock().unwrap().iter().map(|order| order.times).sum()

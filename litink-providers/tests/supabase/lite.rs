@@ -1,0 +1,341 @@
+//! `@supabase/lite`: Supabase's own small server, independent of us, over Postgres. It has faults
+//! and gaps of its own; each that concerns us is a line of `lite.divergences`, and one that is no
+//! more must leave it.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    pin::Pin,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use litink_core::{
+    Actor,
+    identity::Identity,
+    repository::{Query, Repository},
+    schema::Table,
+    testing::repository as suite,
+};
+use litink_providers::{
+    Secret,
+    postgres::PostgresDatabase,
+    supabase::{
+        IdentityOptions, PublishableKey, SecretKey, SupabaseClient, SupabaseConfig,
+        SupabaseIdentity, SupabaseRepository,
+    },
+};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{postgres, project::Auth};
+
+const DIVERGENCES: &str = include_str!("lite.divergences");
+const JWT_SECRET: &str = "canary-jwt-secret-with-at-least-32-characters";
+
+/// A running server over a database of its own.
+struct Lite {
+    process: Child,
+    url: String,
+    publishable: String,
+    secret: String,
+    _folder: TempDir,
+    _database: postgres::Fresh,
+}
+
+impl Drop for Lite {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `lite` on `PATH`, where it is Supabase's.
+fn program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path).map(|folder| folder.join("lite"));
+    let ours = |program: &PathBuf| {
+        let whole = program.canonicalize();
+        whole.is_ok_and(|path| path.to_string_lossy().contains("@supabase/lite"))
+    };
+    found.into_iter().find(ours)
+}
+
+fn command(program: &PathBuf, folder: &TempDir) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder.path())
+        .envs([("DO_NOT_TRACK", "1"), ("LITE_TELEMETRY", "0")])
+        .stdin(Stdio::null());
+    command
+}
+
+impl Lite {
+    async fn start() -> Option<Self> {
+        let database = postgres::Fresh::new().await?;
+        let Some(program) = program() else {
+            assert!(
+                std::env::var_os("LITINK_REQUIRE_PROGRAMS").is_none(),
+                "`lite` is not there; cargo xtask test installs it"
+            );
+            eprintln!("skipped: `lite` is not there; npm install @supabase/lite postgres");
+            return None;
+        };
+        let url = database.url();
+        PostgresDatabase::open(url.as_str()).await.unwrap().close().await;
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let made = command(&program, &folder).arg("init").output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let keys = std::fs::read_to_string(folder.path().join(".env")).unwrap();
+        let key = |name: &str| {
+            let line = keys.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim_start_matches('=').to_owned()
+        };
+        let port = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let config = format!(
+            "[api]\nport = {port}\n[db]\ndriver = \"postgres\"\nurl = \"{url}\"\n[auth]\n\
+             enabled = true\nenable_signup = true\njwt_secret = \"{JWT_SECRET}\"\n\
+             publishable_key = \"env(SUPABASE_PUBLISHABLE_KEY)\"\n\
+             secret_key = \"env(SUPABASE_SECRET_KEY)\"\n[auth.email]\nenable_confirmations = false\n"
+        );
+        let supabase = folder.path().join("supabase");
+        std::fs::remove_dir_all(supabase.join("schemas")).ok();
+        std::fs::remove_file(supabase.join("seed.sql")).ok();
+        std::fs::write(supabase.join("config.toml"), config).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let process = command(&program, &folder)
+            .args(["start", "--no-admin", "--host", "127.0.0.1"])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let lite = Self {
+            process,
+            url: format!("http://127.0.0.1:{port}"),
+            publishable: key("SUPABASE_PUBLISHABLE_KEY"),
+            secret: key("SUPABASE_SECRET_KEY"),
+            _folder: folder,
+            _database: database,
+        };
+        lite.answers().await;
+        Some(lite)
+    }
+
+    async fn answers(&self) {
+        litink_providers::init_tls();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(60) {
+            if reqwest::get(format!("{}/auth/v1/health", self.url)).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let log = std::fs::read_to_string(self._folder.path().join("log"));
+        panic!("it did not start: {log:?}");
+    }
+
+    fn client(&self) -> SupabaseClient {
+        SupabaseClient::new(SupabaseConfig::new(&self.url).unwrap()).unwrap()
+    }
+
+    fn repository(&self) -> SupabaseRepository {
+        let key = SecretKey::parse(&self.secret).unwrap();
+        SupabaseRepository::new(&self.client(), key)
+    }
+
+    fn identity(&self, options: IdentityOptions) -> SupabaseIdentity {
+        let key = PublishableKey::parse(&self.publishable).unwrap();
+        SupabaseIdentity::new(&self.client(), key, options)
+    }
+
+    /// Signs up; gives what the service says.
+    async fn sign_up(&self) -> Value {
+        let email = format!("{}@example.com", uuid::Uuid::new_v4().simple());
+        let body = json!({ "email": email, "password": "correct horse" });
+        let answer = Client::new()
+            .post(format!("{}/auth/v1/signup", self.url))
+            .header("apikey", &self.publishable)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    /// Calls a function with a key and a bearer.
+    async fn rpc(&self, key: &str, bearer: &str) -> StatusCode {
+        let body = json!({ "request": {
+            "table": "books", "columns": ["id"], "order": "newest", "limit": 1, "states": [],
+        }});
+        let answer = Client::new()
+            .post(format!("{}/rest/v1/rpc/litink_list_v1", self.url))
+            .header("apikey", key)
+            .bearer_auth(bearer)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send();
+        answer.await.unwrap().status()
+    }
+}
+
+type Case = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Every case of the repository's suite, by name.
+macro_rules! cases {
+    ($lite:expr; $($case:ident)+) => {
+        vec![$((
+            stringify!($case),
+            Box::pin(suite::$case(Arc::new($lite.repository()) as Arc<dyn Repository>)) as Case,
+        )),+]
+    };
+}
+
+fn repository_cases(lite: &Lite) -> Vec<(&'static str, Case)> {
+    let cases = cases! { lite;
+        what_was_committed_is_read_back
+        an_id_is_inserted_once
+        an_update_needs_the_version
+        setting_nothing_still_makes_a_version
+        changes_apply_in_their_order
+        what_does_not_fit_the_schema_is_refused
+        a_failed_commit_changes_nothing
+        a_dropped_commit_is_whole_or_nothing
+        increments_keep_their_minimum
+        concurrent_increments_all_count
+        of_concurrent_updates_one_wins
+        of_concurrent_inserts_one_wins
+        a_commit_with_a_key_applies_once
+        a_failed_commit_does_not_use_up_its_key
+        of_concurrent_commits_with_a_key_one_applies
+        a_check_holds_a_commit_to_a_state
+        a_delete_takes_the_children_along
+        a_parent_must_exist_and_have_the_same_owner
+        limits_are_kept
+        users_reach_only_their_own_rows
+        users_insert_only_for_themselves
+        users_write_only_what_is_theirs_to_write
+        what_is_published_everybody_reads
+        keys_of_commits_are_each_actors_own
+        lists_filter_by_owner_parent_and_state
+        lists_filter_by_indexed_columns
+        lists_are_in_order
+        tallies_add_up_what_a_list_would_bring
+        pages_bring_every_row_once
+        pages_stand_firm_while_rows_come_and_go
+        heavy_columns_come_when_asked_for
+        idle_rows_are_found_by_the_stores_clock
+        bad_queries_are_refused
+    };
+    let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, suite::CASES, "a case is missing here");
+    cases
+}
+
+/// What a project of today does and litink relies on or expects.
+fn probes(lite: &Arc<Lite>) -> Vec<(&'static str, Case)> {
+    let probe = |run: fn(Arc<Lite>) -> Case| run(Arc::clone(lite));
+    vec![
+        ("the_schema_has_a_version", probe(|lite| Box::pin(async move {
+            assert!(lite.repository().schema_version().await.unwrap() > 0);
+        }))),
+        ("another_key_is_refused", probe(|lite| Box::pin(async move {
+            let key = SecretKey::parse("sb_secret_of_another_project").unwrap();
+            let repository = SupabaseRepository::new(&lite.client(), key);
+            let listed = repository.list(Actor::Service, &Query::new(Table::Books)).await;
+            assert_eq!(listed.unwrap_err().code(), "supabase_key_refused");
+        }))),
+        ("users_call_no_function", probe(|lite| Box::pin(async move {
+            let user = lite.sign_up().await;
+            let token = user["access_token"].as_str().unwrap();
+            let status = lite.rpc(&lite.publishable, token).await;
+            assert_eq!(status, StatusCode::FORBIDDEN);
+        }))),
+        ("nobody_calls_no_function", probe(|lite| Box::pin(async move {
+            let status = lite.rpc(&lite.publishable, &lite.publishable).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+        }))),
+        ("old_service_keys_are_taken", probe(|lite| Box::pin(async move {
+            let later = chrono::Utc::now().timestamp() + 3600;
+            let key = json!({ "role": "service_role", "iss": "supabase", "exp": later });
+            let key = SecretKey::parse(&Auth::sign_hs256(&key)).unwrap();
+            SupabaseRepository::new(&lite.client(), key).schema_version().await.unwrap();
+        }))),
+        ("tokens_are_signed_by_a_key_pair", probe(|lite| Box::pin(async move {
+            let keys = reqwest::get(format!("{}/auth/v1/.well-known/jwks.json", lite.url)).await;
+            let keys = keys.unwrap().text().await.unwrap();
+            let keys: Value = serde_json::from_str(&keys).unwrap();
+            assert!(!keys["keys"].as_array().unwrap().is_empty());
+        }))),
+        ("a_token_is_verified_by_the_service", probe(|lite| Box::pin(async move {
+            let user = lite.sign_up().await;
+            let (token, id) = (user["access_token"].as_str().unwrap(), &user["user"]["id"]);
+            let identity = lite.identity(options(&lite, token));
+            let caller = identity.authenticate(Some(token)).await.unwrap();
+            assert_eq!(caller.actor.user().unwrap().0.to_string(), id.as_str().unwrap());
+            let forged = format!("{}x", &token[..token.len() - 1]);
+            let error = identity.authenticate(Some(&forged)).await.unwrap_err();
+            assert_eq!(error.code(), "bad_token");
+        }))),
+        ("a_token_is_verified_by_the_secret", probe(|lite| Box::pin(async move {
+            let user = lite.sign_up().await;
+            let token = user["access_token"].as_str().unwrap();
+            let options = options(&lite, token).jwt_secret(Secret::new(JWT_SECRET));
+            lite.identity(options).authenticate(Some(token)).await.unwrap();
+        }))),
+        ("tokens_are_issued_by_the_project", probe(|lite| Box::pin(async move {
+            let user = lite.sign_up().await;
+            let token = user["access_token"].as_str().unwrap();
+            assert_eq!(issuer(token), format!("{}/auth/v1", lite.url));
+        }))),
+    ]
+}
+
+fn issuer(token: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    claims["iss"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Its issuer may be another than a project's.
+fn options(_: &Lite, token: &str) -> IdentityOptions {
+    IdentityOptions::default().issuer(issuer(token))
+}
+
+/// The cases that are expected to fail, and why.
+fn divergences() -> BTreeMap<&'static str, &'static str> {
+    let lines = DIVERGENCES.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split_once(": ").unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn supabase_lite_does_as_litink_expects() {
+    let Some(lite) = Lite::start().await else {
+        return;
+    };
+    let lite = Arc::new(lite);
+    let mut divergences = divergences();
+    let mut wrong = Vec::new();
+    for (name, case) in repository_cases(&lite).into_iter().chain(probes(&lite)) {
+        eprintln!("case: {name}");
+        let passed = AssertUnwindSafe(case).catch_unwind().await.is_ok();
+        match (passed, divergences.remove(name)) {
+            (true, None) => {}
+            (false, Some(why)) => eprintln!("diverges: {name}: {why}"),
+            (false, None) => wrong.push(format!("{name} fails")),
+            (true, Some(_)) => wrong.push(format!("{name} passes: remove its line")),
+        }
+    }
+    wrong.extend(divergences.keys().map(|name| format!("there is no case {name}")));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
