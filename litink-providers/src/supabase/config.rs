@@ -131,7 +131,10 @@ mod tests {
             ("http://10.0.0.1:54321", Some("plain_text")),
             ("http://127.0.0.1.example.com", Some("plain_text")),
             ("https://key@x.supabase.co", Some("bad_supabase_url")),
-            ("https://x.supabase.co?apikey=canary", Some("bad_supabase_url")),
+            (
+                "https://x.supabase.co?apikey=canary",
+                Some("bad_supabase_url"),
+            ),
             ("ftp://x.supabase.co", Some("bad_supabase_url")),
             ("x.supabase.co", Some("bad_supabase_url")),
         ] {
@@ -144,7 +147,10 @@ mod tests {
     #[test]
     fn paths_stand_below_the_address() {
         for base in ["https://h", "https://h/", "https://h/sub/"] {
-            let url = SupabaseConfig::new(base).unwrap().at("auth/v1/user").unwrap();
+            let url = SupabaseConfig::new(base)
+                .unwrap()
+                .at("auth/v1/user")
+                .unwrap();
             assert!(url.path().ends_with("/auth/v1/user"), "{url}");
             assert!(!url.path().contains("//"), "{url}");
         }

@@ -189,7 +189,9 @@ impl Inner {
                 let id = header.kid.ok_or_else(bad)?;
                 let keys = self.keys_with(&id).await?;
                 let key = keys.iter().find(|key| key.id == id);
-                let key = key.filter(|key| key.algorithm == algorithm).ok_or_else(bad)?;
+                let key = key
+                    .filter(|key| key.algorithm == algorithm)
+                    .ok_or_else(bad)?;
                 self.rules.verified(token, key.algorithm, &key.key)
             }
             _ => Err(bad()),
@@ -204,7 +206,9 @@ impl Inner {
     /// The keys, asked for once more where they are old or do not have this one.
     async fn keys_with(&self, id: &str) -> Result<Arc<Vec<PublicKey>>> {
         let usable = |known: &Known| {
-            let young = known.since.is_some_and(|since| since.elapsed() < self.keep_keys);
+            let young = known
+                .since
+                .is_some_and(|since| since.elapsed() < self.keep_keys);
             young && known.keys.iter().any(|key| key.id == id)
         };
         let known = self.known();
@@ -251,7 +255,9 @@ impl Inner {
         let answer = self.client.send(None, call).await.map_err(Failed::error)?;
         let Keys { keys } = answer.json()?;
         // Keys of kinds that are not used here are no fault.
-        let jwks = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
+        let jwks = keys
+            .into_iter()
+            .filter_map(|key| serde_json::from_value(key).ok());
         Ok(jwks.filter_map(public_key).collect())
     }
 

@@ -54,7 +54,9 @@ impl Refused {
             status: own.unwrap_or(status.as_u16()),
             code: code.filter(|code| is_code(code)).map(str::to_owned),
             details: text("details").map(str::to_owned),
-            retry_after: headers.get(RETRY_AFTER).and_then(|v| after(v.to_str().ok()?)),
+            retry_after: headers
+                .get(RETRY_AFTER)
+                .and_then(|v| after(v.to_str().ok()?)),
         }
     }
 
@@ -67,8 +69,16 @@ impl Refused {
         match self.code() {
             // A statement that took too long takes as long again; a full disk stays full.
             "57014" | "53100" => false,
-            "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003" | "SlowDown" | "DatabaseTimeout"
-            | "LockTimeout" | "ResourceLocked" | "InternalError" | "S3Error"
+            "PGRST000"
+            | "PGRST001"
+            | "PGRST002"
+            | "PGRST003"
+            | "SlowDown"
+            | "DatabaseTimeout"
+            | "LockTimeout"
+            | "ResourceLocked"
+            | "InternalError"
+            | "S3Error"
             | "over_request_rate_limit" => true,
             code if states::is_passing(code) => true,
             _ => matches!(self.status, 429 | 502..=504 | 520..=524 | 544),
@@ -89,11 +99,13 @@ impl Refused {
                 "redirected",
                 "the project's address leads to another one, where no key is sent; correct the URL",
             ),
-            ("InvalidJWT" | "PGRST301" | "PGRST302" | "PGRST303" | "bad_jwt", _) | (_, 401) => error(
-                ErrorKind::Configuration,
-                "supabase_key_refused",
-                "Supabase refuses the key; check that it is this project's, and not revoked",
-            ),
+            ("InvalidJWT" | "PGRST301" | "PGRST302" | "PGRST303" | "bad_jwt", _) | (_, 401) => {
+                error(
+                    ErrorKind::Configuration,
+                    "supabase_key_refused",
+                    "Supabase refuses the key; check that it is this project's, and not revoked",
+                )
+            }
             ("over_request_rate_limit" | "SlowDown", _) | (_, 429) => {
                 let slower = error(
                     ErrorKind::RateLimited,
@@ -146,7 +158,11 @@ fn after(text: &str) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
-    Some((date.to_utc() - chrono::Utc::now()).to_std().unwrap_or_default())
+    Some(
+        (date.to_utc() - chrono::Utc::now())
+            .to_std()
+            .unwrap_or_default(),
+    )
 }
 
 pub(super) fn unreachable() -> Error {
@@ -186,24 +202,58 @@ mod tests {
     #[test]
     fn every_shape_of_an_error_is_read() {
         for (status, body, expected_status, code) in [
-            (409, r#"{"code":"23505","message":"m","details":null,"hint":null}"#, 409, "23505"),
-            (400, r#"{"code":"invalid_credentials","message":"m"}"#, 400, "invalid_credentials"),
-            (400, r#"{"code":400,"error_code":"bad_jwt","msg":"m"}"#, 400, "bad_jwt"),
-            (400, r#"{"error":"invalid_grant","error_description":"m"}"#, 400, "invalid_grant"),
+            (
+                409,
+                r#"{"code":"23505","message":"m","details":null,"hint":null}"#,
+                409,
+                "23505",
+            ),
+            (
+                400,
+                r#"{"code":"invalid_credentials","message":"m"}"#,
+                400,
+                "invalid_credentials",
+            ),
+            (
+                400,
+                r#"{"code":400,"error_code":"bad_jwt","msg":"m"}"#,
+                400,
+                "bad_jwt",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"m"}"#,
+                400,
+                "invalid_grant",
+            ),
             (
                 400,
                 r#"{"statusCode":"404","error":"not_found","message":"m","code":"NoSuchKey"}"#,
                 404,
                 "NoSuchKey",
             ),
-            (400, r#"{"statusCode":"404","error":"not_found","message":"m"}"#, 404, "not_found"),
-            (400, r#"{"statusCode":"403","error":"Not allowed here","message":"m"}"#, 403, ""),
+            (
+                400,
+                r#"{"statusCode":"404","error":"not_found","message":"m"}"#,
+                404,
+                "not_found",
+            ),
+            (
+                400,
+                r#"{"statusCode":"403","error":"Not allowed here","message":"m"}"#,
+                403,
+                "",
+            ),
             (400, "", 400, ""),
             (502, "<html>Bad gateway</html>", 502, ""),
             (401, r#"{"message":"Invalid API key"}"#, 401, ""),
         ] {
             let refused = read(status, body);
-            assert_eq!((refused.status, refused.code()), (expected_status, code), "{body}");
+            assert_eq!(
+                (refused.status, refused.code()),
+                (expected_status, code),
+                "{body}"
+            );
         }
     }
 

@@ -49,10 +49,11 @@ impl Rules {
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         // The causes stay here: some quote what they could not read.
-        let read = decode::<Claims>(token, key, &validation).map_err(|error| match error.kind() {
-            JwtErrorKind::Provider(_) => Error::internal("a token cannot be verified here"),
-            _ => bad(),
-        })?;
+        let read =
+            decode::<Claims>(token, key, &validation).map_err(|error| match error.kind() {
+                JwtErrorKind::Provider(_) => Error::internal("a token cannot be verified here"),
+                _ => bad(),
+            })?;
         self.hold(&read.claims)?;
         Ok(read.claims)
     }
@@ -75,7 +76,9 @@ impl Rules {
         };
         // A key of the project is a JWT, too, and nobody.
         let ours = claims.iss == self.issuer && audience && claims.role == AUTHENTICATED;
-        let begun = claims.nbf.is_none_or(|nbf| nbf <= now.saturating_add(leeway));
+        let begun = claims
+            .nbf
+            .is_none_or(|nbf| nbf <= now.saturating_add(leeway));
         if !ours || !begun {
             return Err(bad());
         }

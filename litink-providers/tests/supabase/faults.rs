@@ -62,7 +62,9 @@ async fn a_commit_whose_answer_was_lost_is_done_once() {
         ] {
             let key = key.map(|_| Uuid::now_v7());
             expected += 1;
-            project.faults.order(Method::POST, "/litink_commit_v1", 2, fault);
+            project
+                .faults
+                .order(Method::POST, "/litink_commit_v1", 2, fault);
             let commit = add_one(id, key);
             let done = repository.commit(Actor::Service, &commit).await.unwrap();
             assert!(!done.replayed, "it asks after its own commit");
@@ -81,15 +83,22 @@ async fn a_commit_whose_answer_was_lost_is_done_once() {
 async fn an_answer_that_does_not_come_is_asked_for_again_until_the_deadline() {
     let project = Project::start().await;
     let config = project.config();
-    let config = config.deadline(Duration::from_millis(900)).attempt(Duration::from_millis(300));
+    let config = config
+        .deadline(Duration::from_millis(900))
+        .attempt(Duration::from_millis(300));
     let client = SupabaseClient::new(config).unwrap();
     let repository = SupabaseRepository::new(&client, secret_key());
     let slow = Fault::Slow(Duration::from_secs(60));
     project.faults.order(Method::POST, "/rpc/", 100, slow);
     let begun = Instant::now();
-    let error = repository.list(Actor::Service, &Query::new(Table::Books)).await;
+    let error = repository
+        .list(Actor::Service, &Query::new(Table::Books))
+        .await;
     let error = error.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Timeout, "supabase_timeout"));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Timeout, "supabase_timeout")
+    );
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(1_500), "{took:?}");
     assert!(project.seen("/rpc/").len() >= 2, "asked once only");
@@ -99,7 +108,8 @@ async fn an_answer_that_does_not_come_is_asked_for_again_until_the_deadline() {
 async fn who_asks_to_wait_is_waited_for_within_the_deadline() {
     let project = Project::start().await;
     let repository = project.repository();
-    let wait = |seconds: &str| Fault::Answer(429, vec![("retry-after", seconds.into())], "{}".into());
+    let wait =
+        |seconds: &str| Fault::Answer(429, vec![("retry-after", seconds.into())], "{}".into());
     project.faults.order(Method::POST, "/rpc/", 1, wait("1"));
     let page = Fault::status(200, r#"{"items":[],"more":false}"#);
     project.faults.order(Method::POST, "/rpc/", 1, page);
@@ -121,13 +131,21 @@ async fn an_answer_without_end_is_refused() {
     let client = SupabaseClient::new(project.config().max_reply_bytes(1_000)).unwrap();
     let repository = SupabaseRepository::new(&client, secret_key());
     let long = format!("\"{}\"", "x".repeat(2_000));
-    project.faults.order(Method::POST, "/rpc/", 1, Fault::status(200, &long));
-    let error = repository.list(Actor::Service, &Query::new(Table::Books)).await;
+    project
+        .faults
+        .order(Method::POST, "/rpc/", 1, Fault::status(200, &long));
+    let error = repository
+        .list(Actor::Service, &Query::new(Table::Books))
+        .await;
     assert_eq!(error.unwrap_err().code(), "reply_too_large");
     // An error may be as long as it likes: its beginning is enough.
     let long = "x".repeat(1 << 20);
-    project.faults.order(Method::POST, "/rpc/", 1, Fault::status(500, &long));
-    let error = repository.list(Actor::Service, &Query::new(Table::Books)).await;
+    project
+        .faults
+        .order(Method::POST, "/rpc/", 1, Fault::status(500, &long));
+    let error = repository
+        .list(Actor::Service, &Query::new(Table::Books))
+        .await;
     assert_eq!(error.unwrap_err().code(), "supabase_unavailable");
 }
 
@@ -137,7 +155,12 @@ async fn a_project_that_is_not_there_is_a_typed_error() {
     let config = SupabaseConfig::new("http://127.0.0.1:1").unwrap();
     let client = SupabaseClient::new(config.deadline(Duration::from_millis(500))).unwrap();
     let repository = SupabaseRepository::new(&client, secret_key());
-    let error = repository.list(Actor::Service, &Query::new(Table::Books)).await;
+    let error = repository
+        .list(Actor::Service, &Query::new(Table::Books))
+        .await;
     let error = error.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "supabase_unreachable"));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Unavailable, "supabase_unreachable")
+    );
 }

@@ -15,7 +15,7 @@ use litink_providers::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::project::{Auth, Fault, Project, PUBLISHABLE, SECRET, publishable_key};
+use crate::project::{Auth, Fault, PUBLISHABLE, Project, SECRET, publishable_key};
 
 /// The secret of the project's old tokens.
 const JWT_SECRET: &str = "canary-jwt-secret-with-at-least-32-characters";
@@ -167,7 +167,11 @@ async fn the_key_decides_the_algorithm_and_no_token_does() {
     let none = |algorithm: &str| {
         use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
         let header = json!({ "alg": algorithm, "typ": "JWT" }).to_string();
-        format!("{}.{}.", BASE64.encode(header), BASE64.encode(claims.to_string()))
+        format!(
+            "{}.{}.",
+            BASE64.encode(header),
+            BASE64.encode(claims.to_string())
+        )
     };
     forged.extend(["none", "None", "NONE", "HS512", "ES384", "RS256"].map(none));
     // A signature of somebody else's key pair, under the name of ours.
@@ -242,21 +246,34 @@ async fn known_keys_go_on_when_the_service_cannot_be_reached() {
     let identity = identity(&project, options);
     let token = project.auth.sign(&project.auth.claims(Uuid::new_v4()));
     let down = Fault::status(500, "<html>down</html>");
-    project.faults.order(Method::GET, "jwks.json", 1, down.clone());
+    project
+        .faults
+        .order(Method::GET, "jwks.json", 1, down.clone());
     let error = identity.authenticate(Some(&token)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert_eq!(code(&identity, &token).await, "good");
     tokio::time::sleep(Duration::from_millis(10)).await;
     let before = project.seen("jwks.json").len();
     project.faults.order(Method::GET, "jwks.json", 1, down);
-    assert_eq!(code(&identity, &token).await, "good", "by the keys that are known");
+    assert_eq!(
+        code(&identity, &token).await,
+        "good",
+        "by the keys that are known"
+    );
     assert_eq!(project.seen("jwks.json").len(), before + 1);
-    project.faults.order(Method::GET, "jwks.json", 1, Fault::status(200, "<html>hello</html>"));
+    project.faults.order(
+        Method::GET,
+        "jwks.json",
+        1,
+        Fault::status(200, "<html>hello</html>"),
+    );
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(code(&identity, &token).await, "good");
     // A hiccup is got over.
     tokio::time::sleep(Duration::from_millis(10)).await;
-    project.faults.order(Method::GET, "jwks.json", 2, Fault::Cut);
+    project
+        .faults
+        .order(Method::GET, "jwks.json", 2, Fault::Cut);
     assert_eq!(code(&identity, &token).await, "good");
 }
 
@@ -280,14 +297,32 @@ async fn the_service_is_asked_about_tokens_of_the_old_secret() {
     }
     assert_eq!(project.seen("/auth/v1/user").len(), before);
     for (status, body, expected) in [
-        (403, r#"{"code":"session_not_found","message":"m"}"#, "bad_token"),
-        (403, r#"{"code":403,"error_code":"session_expired","msg":"m"}"#, "expired_token"),
-        (401, r#"{"message":"Invalid API key"}"#, "supabase_key_refused"),
+        (
+            403,
+            r#"{"code":"session_not_found","message":"m"}"#,
+            "bad_token",
+        ),
+        (
+            403,
+            r#"{"code":403,"error_code":"session_expired","msg":"m"}"#,
+            "expired_token",
+        ),
+        (
+            401,
+            r#"{"message":"Invalid API key"}"#,
+            "supabase_key_refused",
+        ),
         (500, "down", "supabase_unavailable"),
         (200, "<html>", "not_supabase"),
-        (200, r#"{"id":"00000000-0000-0000-0000-000000000000"}"#, "bad_token"),
+        (
+            200,
+            r#"{"id":"00000000-0000-0000-0000-000000000000"}"#,
+            "bad_token",
+        ),
     ] {
-        project.faults.order(Method::GET, "/auth/v1/user", 1, Fault::status(status, body));
+        project
+            .faults
+            .order(Method::GET, "/auth/v1/user", 1, Fault::status(status, body));
         let token = Auth::sign_hs256(&project.auth.claims(Uuid::new_v4()));
         assert_eq!(code(&identity, &token).await, expected, "{body}");
     }

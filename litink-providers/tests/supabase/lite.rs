@@ -87,10 +87,18 @@ impl Lite {
             return None;
         };
         let url = database.url();
-        PostgresDatabase::open(url.as_str()).await.unwrap().close().await;
+        PostgresDatabase::open(url.as_str())
+            .await
+            .unwrap()
+            .close()
+            .await;
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let made = command(&program, &folder).arg("init").output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let keys = std::fs::read_to_string(folder.path().join(".env")).unwrap();
         let key = |name: &str| {
             let line = keys.lines().find_map(|line| line.strip_prefix(name));
@@ -133,7 +141,10 @@ impl Lite {
         litink_providers::init_tls();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(60) {
-            if reqwest::get(format!("{}/auth/v1/health", self.url)).await.is_ok() {
+            if reqwest::get(format!("{}/auth/v1/health", self.url))
+                .await
+                .is_ok()
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -244,64 +255,123 @@ fn repository_cases(lite: &Lite) -> Vec<(&'static str, Case)> {
 fn probes(lite: &Arc<Lite>) -> Vec<(&'static str, Case)> {
     let probe = |run: fn(Arc<Lite>) -> Case| run(Arc::clone(lite));
     vec![
-        ("the_schema_has_a_version", probe(|lite| Box::pin(async move {
-            assert!(lite.repository().schema_version().await.unwrap() > 0);
-        }))),
-        ("another_key_is_refused", probe(|lite| Box::pin(async move {
-            let key = SecretKey::parse("sb_secret_of_another_project").unwrap();
-            let repository = SupabaseRepository::new(&lite.client(), key);
-            let listed = repository.list(Actor::Service, &Query::new(Table::Books)).await;
-            assert_eq!(listed.unwrap_err().code(), "supabase_key_refused");
-        }))),
-        ("users_call_no_function", probe(|lite| Box::pin(async move {
-            let user = lite.sign_up().await;
-            let token = user["access_token"].as_str().unwrap();
-            let status = lite.rpc(&lite.publishable, token).await;
-            assert_eq!(status, StatusCode::FORBIDDEN);
-        }))),
-        ("nobody_calls_no_function", probe(|lite| Box::pin(async move {
-            let status = lite.rpc(&lite.publishable, &lite.publishable).await;
-            assert_eq!(status, StatusCode::UNAUTHORIZED);
-        }))),
-        ("old_service_keys_are_taken", probe(|lite| Box::pin(async move {
-            let later = chrono::Utc::now().timestamp() + 3600;
-            let key = json!({ "role": "service_role", "iss": "supabase", "exp": later });
-            let key = SecretKey::parse(&Auth::sign_hs256(&key)).unwrap();
-            SupabaseRepository::new(&lite.client(), key).schema_version().await.unwrap();
-        }))),
-        ("tokens_are_signed_by_a_key_pair", probe(|lite| Box::pin(async move {
-            let keys = reqwest::get(format!("{}/auth/v1/.well-known/jwks.json", lite.url)).await;
-            let keys = keys.unwrap().text().await.unwrap();
-            let keys: Value = serde_json::from_str(&keys).unwrap();
-            assert!(!keys["keys"].as_array().unwrap().is_empty());
-        }))),
-        ("a_token_is_verified_by_the_service", probe(|lite| Box::pin(async move {
-            let user = lite.sign_up().await;
-            let (token, id) = (user["access_token"].as_str().unwrap(), &user["user"]["id"]);
-            let identity = lite.identity(options(&lite, token));
-            let caller = identity.authenticate(Some(token)).await.unwrap();
-            assert_eq!(caller.actor.user().unwrap().0.to_string(), id.as_str().unwrap());
-            let forged = format!("{}x", &token[..token.len() - 1]);
-            let error = identity.authenticate(Some(&forged)).await.unwrap_err();
-            assert_eq!(error.code(), "bad_token");
-        }))),
-        ("a_token_is_verified_by_the_secret", probe(|lite| Box::pin(async move {
-            let user = lite.sign_up().await;
-            let token = user["access_token"].as_str().unwrap();
-            let options = options(&lite, token).jwt_secret(Secret::new(JWT_SECRET));
-            lite.identity(options).authenticate(Some(token)).await.unwrap();
-        }))),
-        ("tokens_are_issued_by_the_project", probe(|lite| Box::pin(async move {
-            let user = lite.sign_up().await;
-            let token = user["access_token"].as_str().unwrap();
-            assert_eq!(issuer(token), format!("{}/auth/v1", lite.url));
-        }))),
+        (
+            "the_schema_has_a_version",
+            probe(|lite| {
+                Box::pin(async move {
+                    assert!(lite.repository().schema_version().await.unwrap() > 0);
+                })
+            }),
+        ),
+        (
+            "another_key_is_refused",
+            probe(|lite| {
+                Box::pin(async move {
+                    let key = SecretKey::parse("sb_secret_of_another_project").unwrap();
+                    let repository = SupabaseRepository::new(&lite.client(), key);
+                    let listed = repository
+                        .list(Actor::Service, &Query::new(Table::Books))
+                        .await;
+                    assert_eq!(listed.unwrap_err().code(), "supabase_key_refused");
+                })
+            }),
+        ),
+        (
+            "users_call_no_function",
+            probe(|lite| {
+                Box::pin(async move {
+                    let user = lite.sign_up().await;
+                    let token = user["access_token"].as_str().unwrap();
+                    let status = lite.rpc(&lite.publishable, token).await;
+                    assert_eq!(status, StatusCode::FORBIDDEN);
+                })
+            }),
+        ),
+        (
+            "nobody_calls_no_function",
+            probe(|lite| {
+                Box::pin(async move {
+                    let status = lite.rpc(&lite.publishable, &lite.publishable).await;
+                    assert_eq!(status, StatusCode::UNAUTHORIZED);
+                })
+            }),
+        ),
+        (
+            "old_service_keys_are_taken",
+            probe(|lite| {
+                Box::pin(async move {
+                    let later = chrono::Utc::now().timestamp() + 3600;
+                    let key = json!({ "role": "service_role", "iss": "supabase", "exp": later });
+                    let key = SecretKey::parse(&Auth::sign_hs256(&key)).unwrap();
+                    SupabaseRepository::new(&lite.client(), key)
+                        .schema_version()
+                        .await
+                        .unwrap();
+                })
+            }),
+        ),
+        (
+            "tokens_are_signed_by_a_key_pair",
+            probe(|lite| {
+                Box::pin(async move {
+                    let keys =
+                        reqwest::get(format!("{}/auth/v1/.well-known/jwks.json", lite.url)).await;
+                    let keys = keys.unwrap().text().await.unwrap();
+                    let keys: Value = serde_json::from_str(&keys).unwrap();
+                    assert!(!keys["keys"].as_array().unwrap().is_empty());
+                })
+            }),
+        ),
+        (
+            "a_token_is_verified_by_the_service",
+            probe(|lite| {
+                Box::pin(async move {
+                    let user = lite.sign_up().await;
+                    let (token, id) = (user["access_token"].as_str().unwrap(), &user["user"]["id"]);
+                    let identity = lite.identity(options(&lite, token));
+                    let caller = identity.authenticate(Some(token)).await.unwrap();
+                    assert_eq!(
+                        caller.actor.user().unwrap().0.to_string(),
+                        id.as_str().unwrap()
+                    );
+                    let forged = format!("{}x", &token[..token.len() - 1]);
+                    let error = identity.authenticate(Some(&forged)).await.unwrap_err();
+                    assert_eq!(error.code(), "bad_token");
+                })
+            }),
+        ),
+        (
+            "a_token_is_verified_by_the_secret",
+            probe(|lite| {
+                Box::pin(async move {
+                    let user = lite.sign_up().await;
+                    let token = user["access_token"].as_str().unwrap();
+                    let options = options(&lite, token).jwt_secret(Secret::new(JWT_SECRET));
+                    lite.identity(options)
+                        .authenticate(Some(token))
+                        .await
+                        .unwrap();
+                })
+            }),
+        ),
+        (
+            "tokens_are_issued_by_the_project",
+            probe(|lite| {
+                Box::pin(async move {
+                    let user = lite.sign_up().await;
+                    let token = user["access_token"].as_str().unwrap();
+                    assert_eq!(issuer(token), format!("{}/auth/v1", lite.url));
+                })
+            }),
+        ),
     ]
 }
 
 fn issuer(token: &str) -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1).unwrap())
+        .unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     claims["iss"].as_str().unwrap_or_default().to_owned()
 }
@@ -336,6 +406,10 @@ async fn supabase_lite_does_as_litink_expects() {
             (true, Some(_)) => wrong.push(format!("{name} passes: remove its line")),
         }
     }
-    wrong.extend(divergences.keys().map(|name| format!("there is no case {name}")));
+    wrong.extend(
+        divergences
+            .keys()
+            .map(|name| format!("there is no case {name}")),
+    );
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -43,7 +43,10 @@ async fn the_schema_is_looked_at_and_not_made() {
     };
     drop(litink_providers::postgres::PostgresDatabase::open(database.as_str()).await);
     let repository = Project::with_rows(&empty.url()).await.repository();
-    assert_eq!(repository.ready().await.unwrap_err().code(), "schema_missing");
+    assert_eq!(
+        repository.ready().await.unwrap_err().code(),
+        "schema_missing"
+    );
     let error = repository.migrate().await.unwrap_err();
     assert_eq!(error.code(), "schema_too_old", "{error}");
 }
@@ -72,10 +75,34 @@ async fn answers_are_told_apart_by_their_codes() {
     for (status, text, kind, code, asked) in [
         (500, body("57014"), Timeout, "database_timeout", 1),
         (503, body("53100"), StorageFull, "disk_full", 1),
-        (405, body("25006"), PermissionDenied, "database_not_writable", 1),
-        (403, body("42501"), Configuration, "database_not_permitted", 1),
-        (406, body("PGRST106"), Configuration, "schema_not_exposed", 1),
-        (401, body("PGRST301"), Configuration, "supabase_key_refused", 1),
+        (
+            405,
+            body("25006"),
+            PermissionDenied,
+            "database_not_writable",
+            1,
+        ),
+        (
+            403,
+            body("42501"),
+            Configuration,
+            "database_not_permitted",
+            1,
+        ),
+        (
+            406,
+            body("PGRST106"),
+            Configuration,
+            "schema_not_exposed",
+            1,
+        ),
+        (
+            401,
+            body("PGRST301"),
+            Configuration,
+            "supabase_key_refused",
+            1,
+        ),
         (409, body("PT409"), Configuration, "no_details", 1),
         (400, body("P0001"), Internal, "internal", 1),
         (404, body("PGRST202"), Configuration, "schema_missing", 2),
@@ -83,14 +110,36 @@ async fn answers_are_told_apart_by_their_codes() {
         (200, "<html>".into(), Configuration, "not_supabase", 1),
         (500, "<html>".into(), Unavailable, "supabase_unavailable", 1),
         (500, body("40001"), Unavailable, "database_busy", 8),
-        (503, body("PGRST002"), Unavailable, "database_unreachable", 8),
-        (504, body("PGRST003"), Unavailable, "too_many_connections", 8),
+        (
+            503,
+            body("PGRST002"),
+            Unavailable,
+            "database_unreachable",
+            8,
+        ),
+        (
+            504,
+            body("PGRST003"),
+            Unavailable,
+            "too_many_connections",
+            8,
+        ),
         (502, "<html>".into(), Unavailable, "supabase_unavailable", 8),
     ] {
-        project.faults.order(Method::POST, "/rpc/", asked, Fault::status(status, &text));
+        project
+            .faults
+            .order(Method::POST, "/rpc/", asked, Fault::status(status, &text));
         let query = Query::new(Table::Books);
         let error = repository.list(Actor::Service, &query).await.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (kind, code), "{status} {text}: {error}");
-        assert_eq!(project.faults.left(), 0, "{status} {text}: asked too seldom");
+        assert_eq!(
+            (error.kind(), error.code()),
+            (kind, code),
+            "{status} {text}: {error}"
+        );
+        assert_eq!(
+            project.faults.left(),
+            0,
+            "{status} {text}: asked too seldom"
+        );
     }
 }

@@ -18,12 +18,15 @@ use litink_core::{
 };
 use litink_providers::{
     Secret,
-    supabase::{IdentityOptions, Scope, SupabaseIdentity, UserToken},
+    supabase::{
+        IdentityOptions, Scope, SupabaseClient, SupabaseIdentity, SupabaseRepository,
+        SupabaseStorage, UserToken,
+    },
 };
 use tracing_subscriber::fmt::MakeWriter;
 use uuid::Uuid;
 
-use crate::project::{Auth, Fault, Project, publishable_key, secret_key};
+use crate::project::{Auth, BUCKET, Fault, Project, publishable_key, secret_key};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -69,15 +72,14 @@ async fn nothing_shows_a_secret() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let project = Project::start().await;
-    let (storage, repository) = (project.storage(), project.repository());
+    let config = project.config().deadline(Duration::from_millis(400));
+    let client = SupabaseClient::new(config).unwrap();
+    let storage = SupabaseStorage::new(&client, secret_key(), BUCKET).unwrap();
+    let repository = SupabaseRepository::new(&client, secret_key());
     let options = IdentityOptions::default().jwt_secret(Secret::new("canary-of-another-project"));
     let options_shown = format!("{options:?}");
-    let identity = SupabaseIdentity::new(&project.client(), publishable_key(), options);
-    let asking = SupabaseIdentity::new(
-        &project.client(),
-        publishable_key(),
-        IdentityOptions::default(),
-    );
+    let identity = SupabaseIdentity::new(&client, publishable_key(), options);
+    let asking = SupabaseIdentity::new(&client, publishable_key(), IdentityOptions::default());
     let claims = project.auth.claims(Uuid::new_v4());
     let tokens = [project.auth.sign(&claims), Auth::sign_hs256(&claims)];
     let scope = Scope::User {
@@ -86,18 +88,36 @@ async fn nothing_shows_a_secret() {
     };
     let mut all = vec![
         options_shown,
-        format!("{storage:?} {repository:?} {identity:?} {scope:?} {:?}", project.client()),
+        format!(
+            "{storage:?} {repository:?} {identity:?} {scope:?} {:?}",
+            client
+        ),
         format!("{} {}", storage.describe(), Backend::describe(&repository)),
     ];
-    let key = StorageKey::new(UserId::random(), Area::Books, Uuid::nil(), "canary-title.epub");
+    let key = StorageKey::new(
+        UserId::random(),
+        Area::Books,
+        Uuid::nil(),
+        "canary-title.epub",
+    );
     let errors = [
         Fault::Cut,
         Fault::LoseAnswer,
-        Fault::status(500, r#"{"code":"XX000","message":"canary","details":"canary"}"#),
-        Fault::status(400, r#"{"statusCode":"403","error":"canary","message":"canary","code":"AccessDenied"}"#),
+        Fault::status(
+            500,
+            r#"{"code":"XX000","message":"canary","details":"canary"}"#,
+        ),
+        Fault::status(
+            400,
+            r#"{"statusCode":"403","error":"canary","message":"canary","code":"AccessDenied"}"#,
+        ),
         Fault::status(401, r#"{"message":"canary"}"#),
         Fault::status(200, "canary"),
-        Fault::Answer(302, vec![("location", "https://example.com/?canary".into())], "canary".into()),
+        Fault::Answer(
+            302,
+            vec![("location", "https://example.com/?canary".into())],
+            "canary".into(),
+        ),
     ];
     for fault in errors {
         for method in [Method::GET, Method::POST, Method::DELETE] {
@@ -110,35 +130,66 @@ async fn nothing_shows_a_secret() {
             storage.head(Actor::Service, &key).await.map(drop),
             storage.get(Actor::Service, &key, None).await.map(drop),
             storage.delete(Actor::Service, &key).await,
-            storage.signed_url(Actor::Service, &key, Duration::from_secs(5)).await.map(drop),
+            storage
+                .signed_url(Actor::Service, &key, Duration::from_secs(5))
+                .await
+                .map(drop),
             repository.list(Actor::Service, &query).await.map(drop),
             identity.authenticate(Some(&tokens[0])).await.map(drop),
             identity.authenticate(Some(&tokens[1])).await.map(drop),
             asking.authenticate(Some(&tokens[1])).await.map(drop),
         ];
-        all.extend(results.iter().filter_map(|result| result.as_ref().err()).map(shown));
+        all.extend(
+            results
+                .iter()
+                .filter_map(|result| result.as_ref().err())
+                .map(shown),
+        );
         while project.faults.take_any() {}
     }
-    let large = futures::StreamExt::boxed(futures::stream::iter((0..8).map(|_| Ok(vec![0; 1 << 20].into()))));
-    storage.put(Actor::Service, &key, large, &PutOptions::default()).await.unwrap();
-    let url = storage.signed_url(Actor::Service, &key, Duration::from_secs(5)).await.unwrap();
+    let large = futures::StreamExt::boxed(futures::stream::iter(
+        (0..8).map(|_| Ok(vec![0; 1 << 20].into())),
+    ));
+    storage
+        .put(Actor::Service, &key, large, &PutOptions::default())
+        .await
+        .unwrap();
+    let url = storage
+        .signed_url(Actor::Service, &key, Duration::from_secs(5))
+        .await
+        .unwrap();
     let signed = url.query().unwrap().trim_start_matches("token=").to_owned();
     let logged = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("a call of Supabase is repeated"), "nothing was captured");
+    assert!(
+        logged.contains("a call of Supabase is repeated"),
+        "nothing was captured"
+    );
     // Which object it was an error may say; a log line may not.
     let titled = |text: &str| text.replace(key.as_str(), "");
     let mut looked_at: Vec<String> = all.iter().map(|text| titled(text)).collect();
     assert!(looked_at.len() > 30, "{}", looked_at.len());
-    looked_at.extend(logged.lines().filter(|line| line.contains("litink_providers")).map(str::to_owned));
+    looked_at.extend(
+        logged
+            .lines()
+            .filter(|line| line.contains("litink_providers"))
+            .map(str::to_owned),
+    );
     // Of the crates beneath: no secret, whatever their level.
     for text in looked_at.iter().chain([&logged]) {
         for secret in [&tokens[0], &tokens[1], &signed] {
-            assert!(!text.contains(secret.as_str()), "a token in: {}", &text[..text.len().min(2_000)]);
+            assert!(
+                !text.contains(secret.as_str()),
+                "a token in: {}",
+                &text[..text.len().min(2_000)]
+            );
         }
-        assert!(!text.contains("sb_secret_"), "a key in: {}", &text[..text.len().min(2_000)]);
+        assert!(
+            !text.contains("sb_secret_"),
+            "a key in: {}",
+            &text[..text.len().min(2_000)]
+        );
     }
     for text in &looked_at {
         assert!(!text.contains("canary"), "{text}");
     }
-    drop(secret_key());
 }

@@ -48,18 +48,31 @@ async fn get(storage: &dyn Storage, key: &StorageKey) -> Bytes {
 async fn a_small_object_goes_whole_and_a_large_one_in_chunks() {
     let project = Project::start().await;
     let storage = project.storage();
-    for (bytes, chunks) in [(0, 0), (CHUNK, 0), (CHUNK + 1, 2), (3 * CHUNK, 3), (3 * CHUNK + 5, 4)] {
+    for (bytes, chunks) in [
+        (0, 0),
+        (CHUNK, 0),
+        (CHUNK + 1, 2),
+        (3 * CHUNK, 3),
+        (3 * CHUNK + 5, 4),
+    ] {
         let key = new_key("a.mp3");
         let (body, all) = pieces(bytes);
         let before = project.seen("/upload/resumable/").len();
         let options = PutOptions::media_type("audio/mpeg");
         let meta = storage.put(ALL, &key, body, &options).await.unwrap();
-        assert_eq!((meta.bytes, meta.media_type.as_deref()), (bytes as u64, Some("audio/mpeg")));
+        assert_eq!(
+            (meta.bytes, meta.media_type.as_deref()),
+            (bytes as u64, Some("audio/mpeg"))
+        );
         assert_eq!(get(&storage, &key).await, all);
         let seen = project.seen("/upload/resumable/").split_off(before);
         assert_eq!(seen.len(), chunks, "{bytes} bytes");
         for (i, it) in seen.iter().enumerate() {
-            let length: usize = it.headers["content-length"].to_str().unwrap().parse().unwrap();
+            let length: usize = it.headers["content-length"]
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap();
             assert_eq!(length, CHUNK.min(bytes - i * CHUNK));
         }
         let stored = project.bucket().objects[key.as_str()].metadata.to_string();
@@ -84,9 +97,15 @@ async fn an_upload_is_taken_up_after_each_sort_of_cut() {
         for (method, fault) in &faults {
             // What is before it goes well.
             let well = Fault::Slow(Duration::ZERO);
-            project.faults.order(Method::PATCH, "/upload/resumable/", at, well);
-            project.faults.order(Method::PATCH, "/upload/resumable/", 1, Fault::LoseAnswer);
-            project.faults.order(method.clone(), "/upload/resumable", 1, fault.clone());
+            project
+                .faults
+                .order(Method::PATCH, "/upload/resumable/", at, well);
+            project
+                .faults
+                .order(Method::PATCH, "/upload/resumable/", 1, Fault::LoseAnswer);
+            project
+                .faults
+                .order(method.clone(), "/upload/resumable", 1, fault.clone());
             let key = new_key("a.wav");
             let (body, all) = pieces(2 * CHUNK + 77);
             let options = PutOptions::default();
@@ -106,12 +125,20 @@ async fn a_small_upload_is_repeated() {
         Fault::Cut,
         Fault::LoseAnswer,
         Fault::status(502, "<html>Bad gateway</html>"),
-        Fault::status(400, r#"{"statusCode":"503","error":"SlowDown","code":"SlowDown"}"#),
+        Fault::status(
+            400,
+            r#"{"statusCode":"503","error":"SlowDown","code":"SlowDown"}"#,
+        ),
         Fault::status(544, r#"{"statusCode":"544","code":"DatabaseTimeout"}"#),
     ] {
-        project.faults.order(Method::POST, "/object/books/", 2, fault);
+        project
+            .faults
+            .order(Method::POST, "/object/books/", 2, fault);
         let key = new_key("a.txt");
-        storage.put_bytes(ALL, &key, "here".into(), "text/plain").await.unwrap();
+        storage
+            .put_bytes(ALL, &key, "here".into(), "text/plain")
+            .await
+            .unwrap();
         assert_eq!(project.faults.left(), 0);
         assert_eq!(get(&storage, &key).await, "here");
     }
@@ -124,7 +151,10 @@ async fn keys_go_to_the_project_only() {
     let storage = project.storage();
     let key = new_key("a.wav");
     let (body, all) = pieces(CHUNK + 1);
-    storage.put(ALL, &key, body, &PutOptions::default()).await.unwrap();
+    storage
+        .put(ALL, &key, body, &PutOptions::default())
+        .await
+        .unwrap();
     assert!(get(&storage, &key).await == all);
     // Another address is another origin, also on this machine.
     let elsewhere = Project::start().await;
@@ -140,7 +170,10 @@ async fn keys_go_to_the_project_only() {
     let location = format!("{}storage/v1/object/info/books/{key}", project.url);
     let fault = Fault::Answer(307, vec![("location", location)], String::new());
     project.faults.order(Method::GET, "/object/info/", 1, fault);
-    assert_eq!(storage.head(ALL, &key).await.unwrap().bytes, all.len() as u64);
+    assert_eq!(
+        storage.head(ALL, &key).await.unwrap().bytes,
+        all.len() as u64
+    );
 }
 
 #[tokio::test]
@@ -164,7 +197,10 @@ async fn what_the_bucket_refuses_is_told() {
     assert!(project.bucket().objects.is_empty());
     project.bucket().missing = true;
     let error = storage.head(ALL, &key).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("no_bucket", ErrorKind::Configuration));
+    assert_eq!(
+        (error.code(), error.kind()),
+        ("no_bucket", ErrorKind::Configuration)
+    );
     assert_eq!(storage.ready().await.unwrap_err().code(), "no_bucket");
     storage.make_bucket().await.unwrap();
     storage.make_bucket().await.unwrap();
@@ -178,7 +214,8 @@ async fn a_file_that_breaks_off_is_not_begun_there() {
     let (body, _) = pieces(2 * CHUNK);
     let broken = body.chain(stream::once(async { Err(Error::cancelled()) }));
     let key = new_key("a.wav");
-    let put = storage.put(ALL, &key, broken.boxed(), &PutOptions::default());
+    let options = PutOptions::default();
+    let put = storage.put(ALL, &key, broken.boxed(), &options);
     assert_eq!(put.await.unwrap_err().kind(), ErrorKind::Cancelled);
     let (body, _) = pieces(2 * CHUNK);
     let limit = PutOptions::default().max_bytes(CHUNK as u64 + 5);
@@ -192,19 +229,28 @@ async fn signed_urls_are_absolute_and_open_without_a_key() {
     let project = Project::start().await;
     let storage = project.storage();
     let key = new_key("a.txt");
-    storage.put_bytes(ALL, &key, "here".into(), "text/plain").await.unwrap();
+    storage
+        .put_bytes(ALL, &key, "here".into(), "text/plain")
+        .await
+        .unwrap();
     let own = Actor::User(key.owner());
-    let url = storage.signed_url(own, &key, Duration::from_secs(1)).await.unwrap();
+    let url = storage
+        .signed_url(own, &key, Duration::from_secs(1))
+        .await
+        .unwrap();
     assert_eq!(url.origin(), project.url.origin());
     let answer = reqwest::get(url.clone()).await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "here");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(reqwest::get(url).await.unwrap().status(), 400);
     for (time, code) in [(0, "bad_validity"), (8 * 24 * 3600, "bad_validity")] {
-        let url = storage.signed_url(own, &key, Duration::from_secs(time)).await;
+        let url = storage
+            .signed_url(own, &key, Duration::from_secs(time))
+            .await;
         assert_eq!(url.unwrap_err().code(), code);
     }
-    let missing = storage.signed_url(own, &StorageKey::new(key.owner(), Area::Audio, Uuid::nil(), "b"), Duration::from_secs(9));
+    let other = StorageKey::new(key.owner(), Area::Audio, Uuid::nil(), "b");
+    let missing = storage.signed_url(own, &other, Duration::from_secs(9));
     assert_eq!(missing.await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -219,16 +265,28 @@ async fn a_thousand_and_more_are_listed_and_removed() {
     stream::iter(&names)
         .map(Ok::<_, Error>)
         .try_for_each_concurrent(16, async |key| {
-            storage.put_bytes(ALL, key, "x".into(), "text/plain").await.map(drop)
+            storage
+                .put_bytes(ALL, key, "x".into(), "text/plain")
+                .await
+                .map(drop)
         })
         .await
         .unwrap();
-    let foreign = storage.put_bytes(ALL, &new_key("a"), "x".into(), "text/plain");
+    let other = new_key("a");
+    let foreign = storage.put_bytes(ALL, &other, "x".into(), "text/plain");
     foreign.await.unwrap();
     let root = StorageKey::user_prefix(user);
     // An answer that is lost takes nothing from the count.
-    project.faults.order(Method::DELETE, "/object/books", 1, Fault::LoseAnswer);
-    assert_eq!(storage.delete_prefix(Actor::User(user), &root).await.unwrap(), 2_345);
+    project
+        .faults
+        .order(Method::DELETE, "/object/books", 1, Fault::LoseAnswer);
+    assert_eq!(
+        storage
+            .delete_prefix(Actor::User(user), &root)
+            .await
+            .unwrap(),
+        2_345
+    );
     assert_eq!(project.bucket().objects.len(), 1);
 }
 
@@ -237,7 +295,10 @@ async fn what_others_put_there_is_left_alone() {
     let project = Project::start().await;
     let storage = project.storage();
     let key = new_key("a");
-    storage.put_bytes(ALL, &key, "x".into(), "text/plain").await.unwrap();
+    storage
+        .put_bytes(ALL, &key, "x".into(), "text/plain")
+        .await
+        .unwrap();
     let it = project.bucket().objects[key.as_str()].clone();
     for i in 0..5 {
         let name = format!("{}avatar-{i}.png", StorageKey::user_prefix(key.owner()));
@@ -254,9 +315,14 @@ async fn an_object_cut_short_is_an_error() {
     let project = Project::start().await;
     let storage = project.storage();
     let key = new_key("a");
-    storage.put_bytes(ALL, &key, "0123456789".into(), "text/plain").await.unwrap();
+    storage
+        .put_bytes(ALL, &key, "0123456789".into(), "text/plain")
+        .await
+        .unwrap();
     let fault = Fault::status(200, "01234");
-    project.faults.order(Method::GET, "/object/books/", 1, fault);
+    project
+        .faults
+        .order(Method::GET, "/object/books/", 1, fault);
     // It says another etag, so it is asked for again.
     assert_eq!(get(&storage, &key).await, "0123456789");
     for (range, answer) in [(None, "01234"), (Some(0..3), "0123456789")] {
@@ -273,7 +339,9 @@ async fn an_object_cut_short_is_an_error() {
             .unwrap()
             .to_owned();
         let fault = Fault::Answer(200, vec![("etag", etag)], answer.into());
-        project.faults.order(Method::GET, "/object/books/", 1, fault);
+        project
+            .faults
+            .order(Method::GET, "/object/books/", 1, fault);
         let object = storage.get(ALL, &key, range).await.unwrap();
         let got: Result<Vec<Bytes>, Error> = object.body.try_collect().await;
         assert_eq!(got.unwrap_err().code(), "wrong_length");
@@ -290,5 +358,6 @@ fn a_bucket_has_a_plain_name() {
         let error = SupabaseStorage::new(&client, secret_key(), name).unwrap_err();
         assert_eq!(error.code(), "bad_bucket", "{name}");
     }
-    let _: Arc<dyn Storage> = Arc::new(SupabaseStorage::new(&client, secret_key(), "books").unwrap());
+    let _: Arc<dyn Storage> =
+        Arc::new(SupabaseStorage::new(&client, secret_key(), "books").unwrap());
 }

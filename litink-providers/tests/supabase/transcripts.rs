@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::project::{Auth, Project, PUBLISHABLE, SECRET};
+use crate::project::{Auth, PUBLISHABLE, Project, SECRET};
 
 const RECORD: &str = include_str!("transcripts/storage.jsonl");
 
@@ -74,7 +74,9 @@ impl Replay {
         if exchange.method == "PATCH" && exchange.status == 204 {
             // The record does not say of which beginning it is: the last.
             if let Some(last) = &self.last {
-                self.uploads.entry(id.to_owned()).or_insert_with(|| last.clone());
+                self.uploads
+                    .entry(id.to_owned())
+                    .or_insert_with(|| last.clone());
             }
         }
         let path = self.ours(exchange, &exchange.url);
@@ -84,7 +86,11 @@ impl Replay {
         for (name, value) in &exchange.req_headers {
             request = request.header(name, self.ours(exchange, value));
         }
-        let answer = request.body(exchange.req_body.clone()).send().await.unwrap();
+        let answer = request
+            .body(exchange.req_body.clone())
+            .send()
+            .await
+            .unwrap();
         let headers: HashMap<String, String> = answer
             .headers()
             .iter()
@@ -93,7 +99,11 @@ impl Replay {
         if let Some(location) = headers.get("location") {
             self.last = location.rsplit('/').next().map(str::to_owned);
         }
-        (answer.status().as_u16(), headers, answer.text().await.unwrap())
+        (
+            answer.status().as_u16(),
+            headers,
+            answer.text().await.unwrap(),
+        )
     }
 }
 
@@ -105,10 +115,15 @@ fn shape(value: &Value) -> Value {
             .map(|(name, value)| {
                 let decides = ["statusCode", "error", "code", "hasNext", "Key"];
                 let kept = decides.contains(&&**name) && !value.is_null();
-                (name.clone(), if kept { value.clone() } else { shape(value) })
+                (
+                    name.clone(),
+                    if kept { value.clone() } else { shape(value) },
+                )
             })
             .collect(),
-        Value::Array(items) => items.first().map_or(json!([]), |first| json!([shape(first)])),
+        Value::Array(items) => items
+            .first()
+            .map_or(json!([]), |first| json!([shape(first)])),
         Value::String(_) => "text".into(),
         Value::Number(_) => "number".into(),
         other => other.clone(),
@@ -148,18 +163,35 @@ async fn what_the_real_service_answered_is_answered_here() {
     let mut compared = 0;
     for (i, line) in RECORD.lines().enumerate() {
         let exchange: Exchange = serde_json::from_str(line).unwrap();
-        let named = format!("{i}: {} {} {}", exchange.client, exchange.method, exchange.url);
+        let named = format!(
+            "{i}: {} {} {}",
+            exchange.client, exchange.method, exchange.url
+        );
         let (status, headers, body) = replay.send(&exchange).await;
         assert_eq!(status, exchange.status, "{named}: {body}");
-        for name in ["upload-offset", "upload-length", "tus-resumable", "tus-complete", "accept-ranges"] {
-            assert_eq!(headers.get(name), exchange.res_headers.get(name), "{named}: {name}");
+        for name in [
+            "upload-offset",
+            "upload-length",
+            "tus-resumable",
+            "tus-complete",
+            "accept-ranges",
+        ] {
+            assert_eq!(
+                headers.get(name),
+                exchange.res_headers.get(name),
+                "{named}: {name}"
+            );
         }
         for name in ["location", "etag"] {
             let (ours, theirs) = (headers.get(name), exchange.res_headers.get(name));
             assert!(theirs.is_none() || ours.is_some(), "{named}: no {name}");
         }
         compared += 1;
-        if exchange.method == "HEAD" || REMOVED_COPIES.iter().any(|it| exchange.req_body.contains(it)) {
+        if exchange.method == "HEAD"
+            || REMOVED_COPIES
+                .iter()
+                .any(|it| exchange.req_body.contains(it))
+        {
             continue;
         }
         match serde_json::from_str::<Value>(&exchange.res_body) {

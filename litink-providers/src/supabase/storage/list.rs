@@ -53,7 +53,10 @@ impl Listing {
             return None;
         }
         let metadata = self.metadata?;
-        let modified = metadata.last_modified.or(self.updated_at).or(self.created_at);
+        let modified = metadata
+            .last_modified
+            .or(self.updated_at)
+            .or(self.created_at);
         let known = modified.zip(metadata.size).ok_or_else(not_supabase);
         Some(known.map(|(modified_at, bytes)| ObjectMeta {
             key,

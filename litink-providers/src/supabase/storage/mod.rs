@@ -61,7 +61,9 @@ impl SupabaseStorage {
     /// [`ErrorKind::Configuration`] (code `bad_bucket`) for a name that no bucket has.
     pub fn new(client: &SupabaseClient, key: SecretKey, bucket: &str) -> Result<Self> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if !(1..=100).contains(&bucket.len()) || !bucket.bytes().all(fits) || bucket.starts_with('.')
+        if !(1..=100).contains(&bucket.len())
+            || !bucket.bytes().all(fits)
+            || bucket.starts_with('.')
         {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -317,7 +319,10 @@ impl Storage for SupabaseStorage {
         let signed: Signed = answer.operation("storage.signed_url")?.json()?;
         // Relative, and to the service's own root.
         let path = signed.url.trim_start_matches('/');
-        self.shared.client.config().at(&format!("storage/v1/{path}"))
+        self.shared
+            .client
+            .config()
+            .at(&format!("storage/v1/{path}"))
     }
 }
 

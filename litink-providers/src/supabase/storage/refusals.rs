@@ -15,7 +15,9 @@ pub(super) fn error(failed: Failed) -> Error {
             "no_bucket",
             "there is no such bucket, or the key may not see it; make it, or correct its name",
         ),
-        ("NoSuchKey" | "not_found", _) => Error::new(ErrorKind::NotFound, "there is no such object"),
+        ("NoSuchKey" | "not_found", _) => {
+            Error::new(ErrorKind::NotFound, "there is no such object")
+        }
         ("KeyAlreadyExists" | "BucketAlreadyExists" | "Duplicate", _) => {
             Error::conflict("it exists already").with_code("already_exists")
         }

@@ -66,7 +66,12 @@ impl Limited<'_> {
     }
 }
 
-async fn whole(shared: &Shared, key: &StorageKey, bytes: Bytes, options: &PutOptions) -> Result<()> {
+async fn whole(
+    shared: &Shared,
+    key: &StorageKey,
+    bytes: Bytes,
+    options: &PutOptions,
+) -> Result<()> {
     let path = format!("storage/v1/object/{}/{key}", shared.bucket);
     let call = shared
         .client
@@ -117,7 +122,10 @@ async fn in_chunks(
     let (mut offset, mut failures, mut since) = (0, 0, Instant::now());
     // Also after the last byte: that answer says whether the object is there.
     loop {
-        let failed = match upload.send(&chunk(&mut file, offset, bytes).await?, offset).await {
+        let failed = match upload
+            .send(&chunk(&mut file, offset, bytes).await?, offset)
+            .await
+        {
             Ok(at) if at > offset && at <= bytes => {
                 (offset, failures, since) = (at, 0, Instant::now());
                 if at == bytes {
@@ -266,7 +274,8 @@ impl<'a> Upload<'a> {
 
 /// The right to replace is asked for with every part.
 fn tus(call: Call) -> Result<Call> {
-    call.header("tus-resumable", TUS)?.header("x-upsert", "true")
+    call.header("tus-resumable", TUS)?
+        .header("x-upsert", "true")
 }
 
 fn offset_of(header: Option<&str>) -> Result<u64> {

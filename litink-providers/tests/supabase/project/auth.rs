@@ -158,7 +158,9 @@ impl Auth {
             Algorithm::HS256 => DecodingKey::from_secret(JWT_SECRET.as_bytes()),
             Algorithm::ES256 => {
                 let signers = self.signers.lock().unwrap();
-                let known = signers.iter().find(|it| Some(&it.id) == header.kid.as_ref())?;
+                let known = signers
+                    .iter()
+                    .find(|it| Some(&it.id) == header.kid.as_ref())?;
                 let text = |name: &str| known.public[name].as_str().unwrap().to_owned();
                 DecodingKey::from_ec_components(&text("x"), &text("y")).ok()?
             }
@@ -166,7 +168,9 @@ impl Auth {
         };
         let mut validation = Validation::new(header.alg);
         validation.validate_aud = false;
-        decode(token, &key, &validation).ok().map(|token| token.claims)
+        decode(token, &key, &validation)
+            .ok()
+            .map(|token| token.claims)
     }
 }
 
@@ -185,10 +189,16 @@ pub(super) fn answer(auth: &Auth, path: &[&str], asked: &Asked) -> Answered {
         }
         _ if !asked.has_key() => no_key(),
         ("GET", ["user"]) => match asked.role(auth) {
-            Role::User(user) => {
-                json_answer(200, &json!({ "id": user, "aud": "authenticated", "role": "authenticated" }))
-            }
-            _ => refused(asked, 403, "bad_jwt", "invalid JWT: unable to parse or verify signature"),
+            Role::User(user) => json_answer(
+                200,
+                &json!({ "id": user, "aud": "authenticated", "role": "authenticated" }),
+            ),
+            _ => refused(
+                asked,
+                403,
+                "bad_jwt",
+                "invalid JWT: unable to parse or verify signature",
+            ),
         },
         ("GET", ["health"]) => json_answer(200, &json!({ "name": "GoTrue" })),
         _ => answer_404(),
@@ -206,6 +216,8 @@ fn refused(asked: &Asked, status: u16, code: &str, message: &str) -> Answered {
         _ => json!({ "code": status, "error_code": code, "msg": message }),
     };
     let mut answer = json_answer(status, &body);
-    answer.headers_mut().insert("x-sb-error-code", code.parse().unwrap());
+    answer
+        .headers_mut()
+        .insert("x-sb-error-code", code.parse().unwrap());
     answer
 }

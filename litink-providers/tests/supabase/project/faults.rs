@@ -58,9 +58,9 @@ impl Faults {
 
     pub(super) fn take(&self, method: &Method, path: &str) -> Option<Fault> {
         let mut orders = self.0.lock().unwrap();
-        let order = orders.iter_mut().find(|order| {
-            order.times > 0 && order.method == method && path.contains(order.part)
-        })?;
+        let order = orders
+            .iter_mut()
+            .find(|order| order.times > 0 && order.method == method && path.contains(order.part))?;
         order.times -= 1;
         Some(order.fault.clone())
     }

@@ -85,7 +85,10 @@ impl State {
     /// The requests until now whose path holds this text.
     pub(crate) fn seen(&self, part: &str) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap();
-        seen.iter().filter(|it| it.path.contains(part)).cloned().collect()
+        seen.iter()
+            .filter(|it| it.path.contains(part))
+            .cloned()
+            .collect()
     }
 }
 
@@ -119,7 +122,8 @@ impl Project {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&serving);
                 let service = service_fn(move |request| serve(Arc::clone(&state), request));
-                let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(async move {
                     // Cut connections are ordered.
                     connection.await.ok();
@@ -245,7 +249,7 @@ impl Asked {
 
     /// Whether the gateway lets it through.
     pub(crate) fn has_key(&self) -> bool {
-        self.header("apikey").is_some_and(|key| [SECRET, PUBLISHABLE].contains(&key))
+        self.header("apikey")
+            .is_some_and(|key| [SECRET, PUBLISHABLE].contains(&key))
     }
 }
-

@@ -43,7 +43,13 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn store(&mut self, key: &str, bytes: Bytes, media_type: &str, metadata: Value) -> Uuid {
+    pub(super) fn store(
+        &mut self,
+        key: &str,
+        bytes: Bytes,
+        media_type: &str,
+        metadata: Value,
+    ) -> Uuid {
         let now = Utc::now();
         let before = self.objects.get(key);
         let stored = Stored {
@@ -62,10 +68,16 @@ impl Bucket {
 
     /// What speaks against an object of this type and size.
     pub(super) fn refuses(&self, media_type: &str, bytes: usize) -> Option<&'static str> {
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.iter().any(|it| it == media_type)) {
+        if self
+            .allowed
+            .as_ref()
+            .is_some_and(|allowed| !allowed.iter().any(|it| it == media_type))
+        {
             return Some("InvalidMimeType");
         }
-        self.limit.is_some_and(|limit| bytes > limit).then_some("EntityTooLarge")
+        self.limit
+            .is_some_and(|limit| bytes > limit)
+            .then_some("EntityTooLarge")
     }
 }
 
@@ -90,11 +102,17 @@ pub(super) fn refuse(code: &str) -> Answered {
         "KeyAlreadyExists" | "BucketAlreadyExists" => {
             ("409", "Duplicate", "The resource already exists")
         }
-        "AccessDenied" => ("403", "Unauthorized", "new row violates row-level security policy"),
+        "AccessDenied" => (
+            "403",
+            "Unauthorized",
+            "new row violates row-level security policy",
+        ),
         "InvalidMimeType" => ("415", "invalid_mime_type", "mime type is not supported"),
-        "EntityTooLarge" => {
-            ("413", "Payload too large", "The object exceeded the maximum allowed size")
-        }
+        "EntityTooLarge" => (
+            "413",
+            "Payload too large",
+            "The object exceeded the maximum allowed size",
+        ),
         "InvalidJWT" => ("400", "InvalidJWT", "\"exp\" claim timestamp check failed"),
         _ => ("400", code, code),
     };
@@ -177,7 +195,9 @@ fn write(bucket: &mut Bucket, role: &Role, key: &str, asked: &Asked) -> Answered
     if !may(role, key) {
         return refuse("AccessDenied");
     }
-    let said = asked.header("content-type").unwrap_or("application/octet-stream");
+    let said = asked
+        .header("content-type")
+        .unwrap_or("application/octet-stream");
     let (media_type, bytes) = match said.split_once("boundary=") {
         Some((_, boundary)) => last_part(&asked.body, boundary),
         None => (said.to_owned(), asked.body.clone()),
@@ -203,10 +223,17 @@ fn last_part(body: &[u8], boundary: &str) -> (String, Bytes) {
     let text = String::from_utf8_lossy(body);
     let end = text.rfind(&format!("--{boundary}--")).unwrap();
     let part = text[..end].rsplit(&format!("--{boundary}")).next().unwrap();
-    let (head, content) = part.split_once("\r\n\r\n").or_else(|| part.split_once("\n\n")).unwrap();
+    let (head, content) = part
+        .split_once("\r\n\r\n")
+        .or_else(|| part.split_once("\n\n"))
+        .unwrap();
     let media_type = head
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-type:").map(str::to_owned))
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-type:")
+                .map(str::to_owned)
+        })
         .unwrap_or_default();
     let content = content.trim_end_matches(['\r', '\n']).to_owned();
     (media_type.trim().to_owned(), content.into())
@@ -227,10 +254,14 @@ fn content(it: &Stored, asked: &Asked) -> Answered {
             Some((from, to)) => {
                 let mut answer = plain(206, it.bytes.slice(from..to));
                 let range = format!("bytes {from}-{}/{whole}", to - 1);
-                answer.headers_mut().insert("content-range", range.parse().unwrap());
+                answer
+                    .headers_mut()
+                    .insert("content-range", range.parse().unwrap());
                 answer
             }
-            None => return json_answer(416, &json!({ "statusCode": "416", "code": "InvalidRange" })),
+            None => {
+                return json_answer(416, &json!({ "statusCode": "416", "code": "InvalidRange" }));
+            }
         },
     };
     if asked.header("if-none-match") == Some(&*etag(&it.bytes)) {
@@ -241,7 +272,10 @@ fn content(it: &Stored, asked: &Asked) -> Answered {
         ("etag", etag(&it.bytes)),
         ("accept-ranges", "bytes".into()),
         ("cache-control", "no-cache".into()),
-        ("last-modified", it.updated_at.to_rfc2822().replace("+0000", "GMT")),
+        (
+            "last-modified",
+            it.updated_at.to_rfc2822().replace("+0000", "GMT"),
+        ),
     ];
     for (name, value) in headers {
         answer.headers_mut().insert(name, value.parse().unwrap());
@@ -254,14 +288,20 @@ fn range_of(range: &str, whole: usize) -> Option<(usize, usize)> {
     let (from, to) = match (from, to) {
         ("", last) => (whole.checked_sub(last.parse().ok()?)?, whole),
         (from, "") => (from.parse().ok()?, whole),
-        (from, to) => (from.parse().ok()?, to.parse::<usize>().ok()?.saturating_add(1).min(whole)),
+        (from, to) => (
+            from.parse().ok()?,
+            to.parse::<usize>().ok()?.saturating_add(1).min(whole),
+        ),
     };
     (from < to).then_some((from, to))
 }
 
 fn etag(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    let hex: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest.as_ref()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("\"{hex}\"")
 }
 
@@ -317,7 +357,11 @@ fn remove(bucket: &mut Bucket, role: &Role, asked: &Value) -> Answered {
         return refuse("InvalidRequest");
     }
     let mut removed = Vec::new();
-    for key in keys.iter().filter_map(Value::as_str).filter(|key| may(role, key)) {
+    for key in keys
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|key| may(role, key))
+    {
         if let Some(it) = bucket.objects.remove(key) {
             let mut row = listing(key, &it);
             for (name, value) in [
@@ -341,7 +385,10 @@ fn sign(bucket: &mut Bucket, role: &Role, key: &str, asked: &Asked) -> Answered 
     }
     // The Python client sends a text.
     let seconds = &asked.json()["expiresIn"];
-    let seconds = seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok()).unwrap_or(0);
+    let seconds = seconds
+        .as_u64()
+        .or_else(|| seconds.as_str()?.parse().ok())
+        .unwrap_or(0);
     if seconds == 0 {
         return refuse("InvalidRequest");
     }
@@ -355,11 +402,12 @@ fn sign(bucket: &mut Bucket, role: &Role, key: &str, asked: &Asked) -> Answered 
 fn signed_read(bucket: &Bucket, key: &str, asked: &Asked) -> Answered {
     let token = asked.query.strip_prefix("token=").unwrap_or_default();
     match bucket.signed.get(token) {
-        Some((signed, until)) if signed == key && Utc::now() < *until => match bucket.objects.get(key)
-        {
-            Some(it) => content(it, asked),
-            None => refuse("NoSuchKey"),
-        },
+        Some((signed, until)) if signed == key && Utc::now() < *until => {
+            match bucket.objects.get(key) {
+                Some(it) => content(it, asked),
+                None => refuse("NoSuchKey"),
+            }
+        }
         _ => refuse("InvalidJWT"),
     }
 }

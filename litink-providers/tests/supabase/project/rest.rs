@@ -14,7 +14,10 @@ pub(super) async fn answer(state: &State, function: &str, asked: &Asked) -> Answ
     let (name, claims) = match &role {
         Role::Service => ("service_role", json!({ "role": "service_role" })),
         Role::Anon => ("anon", json!({ "role": "anon" })),
-        Role::User(user) => ("authenticated", json!({ "role": "authenticated", "sub": user })),
+        Role::User(user) => (
+            "authenticated",
+            json!({ "role": "authenticated", "sub": user }),
+        ),
         Role::Nobody => {
             let body = json!({
                 "code": "PGRST301", "details": null, "hint": null, "message": "JWT is invalid",
@@ -22,8 +25,14 @@ pub(super) async fn answer(state: &State, function: &str, asked: &Asked) -> Answ
             return json_answer(401, &body);
         }
     };
-    if asked.header("content-profile").is_some_and(|profile| profile != "public") {
-        return json_answer(406, &json!({ "code": "PGRST106", "message": "Invalid schema" }));
+    if asked
+        .header("content-profile")
+        .is_some_and(|profile| profile != "public")
+    {
+        return json_answer(
+            406,
+            &json!({ "code": "PGRST106", "message": "Invalid schema" }),
+        );
     }
     let rows = state.rows.as_ref().unwrap();
     let arguments = asked.json();
@@ -51,7 +60,8 @@ pub(super) async fn answer(state: &State, function: &str, asked: &Asked) -> Answ
 
 fn not_found(function: &str) -> Answered {
     let message = format!("Could not find the function public.{function} in the schema cache");
-    let body = json!({ "code": "PGRST202", "details": "Searched.", "hint": null, "message": message });
+    let body =
+        json!({ "code": "PGRST202", "details": "Searched.", "hint": null, "message": message });
     json_answer(404, &body)
 }
 

@@ -28,7 +28,9 @@ impl Upload {
 
 pub(super) fn answer(state: &State, path: &[&str], asked: &Asked) -> Answered {
     let mut answer = respond(state, path, asked);
-    answer.headers_mut().insert("tus-resumable", "1.0.0".parse().unwrap());
+    answer
+        .headers_mut()
+        .insert("tus-resumable", "1.0.0".parse().unwrap());
     answer
 }
 
@@ -38,11 +40,15 @@ fn respond(state: &State, path: &[&str], asked: &Asked) -> Answered {
         ("OPTIONS", _) => plain(204, ""),
         ("POST", []) => begin(state, &role, asked),
         ("HEAD", [id]) => match state.bucket().uploads.get(*id) {
-            Some(upload) => with(200, "", &[
-                ("upload-offset", upload.offset().to_string()),
-                ("upload-length", upload.length.to_string()),
-                ("cache-control", "no-store".into()),
-            ]),
+            Some(upload) => with(
+                200,
+                "",
+                &[
+                    ("upload-offset", upload.offset().to_string()),
+                    ("upload-length", upload.length.to_string()),
+                    ("cache-control", "no-store".into()),
+                ],
+            ),
             None => plain(404, ""),
         },
         ("PATCH", [id]) => go_on(state, &role, id, asked),
@@ -85,8 +91,14 @@ fn begin(state: &State, role: &Role, asked: &Asked) -> Answered {
     if !objects::may(role, &key) {
         return plain(403, "new row violates row-level security policy");
     }
-    let Some(length) = asked.header("upload-length").and_then(|text| text.parse().ok()) else {
-        return plain(400, "Upload-Length or Upload-Defer-Length header required\n");
+    let Some(length) = asked
+        .header("upload-length")
+        .and_then(|text| text.parse().ok())
+    else {
+        return plain(
+            400,
+            "Upload-Length or Upload-Defer-Length header required\n",
+        );
     };
     match bucket.refuses(&media_type, length) {
         Some("EntityTooLarge") => return plain(413, "Maximum size exceeded\n"),
@@ -122,7 +134,9 @@ fn go_on(state: &State, role: &Role, id: &str, asked: &Asked) -> Answered {
     if !objects::may(role, &upload.key) {
         return plain(403, "new row violates row-level security policy");
     }
-    let offset = asked.header("upload-offset").and_then(|text| text.parse().ok());
+    let offset = asked
+        .header("upload-offset")
+        .and_then(|text| text.parse().ok());
     if offset != Some(upload.offset()) {
         return plain(409, "Upload-Offset conflict\n");
     }

@@ -1,0 +1,73 @@
+//! The Supabase project of the settings, connected.
+
+use std::sync::Arc;
+
+use litink_core::{Error, ErrorKind, Result, identity::Identity};
+use url::Url;
+
+use crate::{
+    Settings,
+    environment::project,
+    supabase::{
+        IdentityOptions, PublishableKey, SecretKey, SupabaseClient, SupabaseConfig,
+        SupabaseIdentity,
+    },
+    url::ServerUrl,
+};
+
+/// The bucket where none is named.
+pub(super) const BUCKET: &str = "books";
+
+/// Projects that were connected to: contracts share the connections.
+#[derive(Default)]
+pub(super) struct Projects(Vec<(Url, SupabaseClient)>);
+
+impl Projects {
+    /// The project of a `supabase+https://` URL, and the settings' key to it.
+    pub(super) fn of(
+        &mut self,
+        settings: &Settings,
+        server: &ServerUrl,
+    ) -> Result<(SupabaseClient, SecretKey)> {
+        let text = server.reveal().as_str();
+        let client = self.client(text.strip_prefix("supabase+").unwrap_or(text))?;
+        let other = |named: &Url| named.origin() != client.config().url().origin();
+        if project(settings)?.as_ref().is_some_and(other) {
+            return Err(bad(
+                "`supabase.url` is another project than the one of the URL, and there is one key \
+                 for both; make them the same",
+            ));
+        }
+        let key = settings.supabase.secret_key.as_ref().ok_or_else(|| {
+            bad("a `supabase+https` URL needs the project's key; set `supabase.secret_key`")
+        })?;
+        Ok((client, SecretKey::parse(key.reveal())?))
+    }
+
+    pub(super) fn identity(&mut self, settings: &Settings) -> Result<Option<Arc<dyn Identity>>> {
+        let supabase = &settings.supabase;
+        let (Some(url), Some(key)) = (project(settings)?, &supabase.publishable_key) else {
+            return Ok(None);
+        };
+        let client = self.client(url.as_str())?;
+        let key = PublishableKey::parse(key.reveal())?;
+        let mut options = IdentityOptions::default();
+        options.jwt_secret.clone_from(&supabase.jwt_secret);
+        Ok(Some(Arc::new(SupabaseIdentity::new(&client, key, options))))
+    }
+
+    fn client(&mut self, url: &str) -> Result<SupabaseClient> {
+        let config = SupabaseConfig::new(url)?;
+        let url = config.url().clone();
+        if let Some((_, open)) = self.0.iter().find(|(known, _)| *known == url) {
+            return Ok(open.clone());
+        }
+        let client = SupabaseClient::new(config)?;
+        self.0.push((url, client.clone()));
+        Ok(client)
+    }
+}
+
+fn bad(message: &str) -> Error {
+    Error::new(ErrorKind::Configuration, message).with_code("bad_settings")
+}
