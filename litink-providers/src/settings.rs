@@ -159,6 +159,9 @@ pub struct SupabaseSettings {
     /// The project's old JWT secret (`LITINK_SUPABASE_JWT_SECRET`), for people's tokens that it
     /// signs. Default: the project is asked about such tokens.
     pub jwt_secret: Option<Secret>,
+    /// Who issues people's tokens (`LITINK_SUPABASE_ISSUER`), `*` for whoever has the project's
+    /// keys. Default: the project's address and `/auth/v1`; local servers name others.
+    pub issuer: Option<String>,
 }
 
 /// The part of the settings that only the server reads.
@@ -329,6 +332,7 @@ impl Settings {
             "SUPABASE_PUBLISHABLE_KEY" => self.supabase.publishable_key = given(value),
             "SUPABASE_SECRET_KEY" => self.supabase.secret_key = given(value),
             "SUPABASE_BUCKET" => self.supabase.bucket = Some(value).filter(|it| !it.is_empty()),
+            "SUPABASE_ISSUER" => self.supabase.issuer = Some(value).filter(|it| !it.is_empty()),
             "SUPABASE_JWT_SECRET" => self.supabase.jwt_secret = given(value),
             "BIND" => self.server.bind = value,
             "TRUSTED_PROXIES" => {

@@ -9,7 +9,7 @@ use crate::{
     Settings,
     environment::project,
     supabase::{
-        IdentityOptions, PublishableKey, SecretKey, SupabaseClient, SupabaseConfig,
+        IdentityOptions, Issuer, PublishableKey, SecretKey, SupabaseClient, SupabaseConfig,
         SupabaseIdentity,
     },
     url::ServerUrl,
@@ -53,6 +53,11 @@ impl Projects {
         let key = PublishableKey::parse(key.reveal())?;
         let mut options = IdentityOptions::default();
         options.jwt_secret.clone_from(&supabase.jwt_secret);
+        options.issuer = match supabase.issuer.as_deref() {
+            None => Issuer::Project,
+            Some("*") => Issuer::Any,
+            Some(name) => Issuer::Named(name.to_owned()),
+        };
         Ok(Some(Arc::new(SupabaseIdentity::new(&client, key, options))))
     }
 

@@ -37,8 +37,8 @@ const MAX_TOKEN: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IdentityOptions {
-    /// Who issues them. Default: the project's `/auth/v1`.
-    pub issuer: Option<String>,
+    /// Who must have issued them. Default: the project's `/auth/v1`.
+    pub issuer: Issuer,
     /// The project's old JWT secret, for tokens that it signs (HS256). Default none: the service is
     /// asked about such tokens one by one.
     pub jwt_secret: Option<Secret>,
@@ -52,10 +52,22 @@ pub struct IdentityOptions {
     pub ask_again: Duration,
 }
 
+/// Who issues access tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Issuer {
+    /// The project: its address and `/auth/v1`.
+    Project,
+    /// Auth calls itself so: behind another address than the one that is used here, say.
+    Named(String),
+    /// Whoever has the project's keys. Some local servers name no issuer.
+    Any,
+}
+
 impl Default for IdentityOptions {
     fn default() -> Self {
         Self {
-            issuer: None,
+            issuer: Issuer::Project,
             jwt_secret: None,
             leeway: Duration::from_secs(30),
             keep_keys: Duration::from_secs(600),
@@ -67,8 +79,8 @@ impl Default for IdentityOptions {
 impl IdentityOptions {
     /// Sets `issuer`.
     #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = Some(issuer.into());
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.issuer = issuer;
         self
     }
 
@@ -151,7 +163,11 @@ impl SupabaseIdentity {
         // program chose other ones. Whoever set one before us keeps it.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
         let base = client.config().url().as_str().trim_end_matches('/');
-        let issuer = options.issuer.unwrap_or_else(|| format!("{base}/auth/v1"));
+        let issuer = match options.issuer {
+            Issuer::Project => Some(format!("{base}/auth/v1")),
+            Issuer::Named(name) => Some(name),
+            Issuer::Any => None,
+        };
         let secret = options.jwt_secret.map(|secret| {
             let bytes = secret.reveal().as_bytes();
             DecodingKey::from_secret(bytes)

@@ -18,7 +18,7 @@ mod token;
 
 pub use client::SupabaseClient;
 pub use config::SupabaseConfig;
-pub use identity::{IdentityOptions, SupabaseIdentity};
+pub use identity::{IdentityOptions, Issuer, SupabaseIdentity};
 pub use keys::{PublishableKey, Scope, SecretKey, UserToken};
 pub use repository::SupabaseRepository;
 pub use storage::SupabaseStorage;

@@ -13,7 +13,7 @@ const AUTHENTICATED: &str = "authenticated";
 
 #[derive(Deserialize)]
 pub(super) struct Claims {
-    iss: String,
+    iss: Option<String>,
     aud: Audience,
     exp: i64,
     nbf: Option<i64>,
@@ -31,7 +31,8 @@ enum Audience {
 /// Whose tokens are taken, and how far clocks may be apart.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    pub(super) issuer: String,
+    /// Any, where none is named.
+    pub(super) issuer: Option<String>,
     pub(super) leeway: Duration,
 }
 
@@ -54,8 +55,20 @@ impl Rules {
                 JwtErrorKind::Provider(_) => Error::internal("a token cannot be verified here"),
                 _ => bad(),
             })?;
+        if !self.issued(&read.claims) {
+            tracing::warn!(
+                issuer = read.claims.iss,
+                expected = self.issuer,
+                "a token that the project signed names another issuer and is refused; if it is \
+                 Auth's own name, set `supabase.issuer` to it"
+            );
+        }
         self.hold(&read.claims)?;
         Ok(read.claims)
+    }
+
+    fn issued(&self, claims: &Claims) -> bool {
+        self.issuer.is_none() || self.issuer == claims.iss
     }
 
     /// What a token claims, to be verified by somebody else.
@@ -75,7 +88,7 @@ impl Rules {
             Audience::Many(many) => many.iter().any(|one| one == AUTHENTICATED),
         };
         // A key of the project is a JWT, too, and nobody.
-        let ours = claims.iss == self.issuer && audience && claims.role == AUTHENTICATED;
+        let ours = self.issued(claims) && audience && claims.role == AUTHENTICATED;
         let begun = claims
             .nbf
             .is_none_or(|nbf| nbf <= now.saturating_add(leeway));

@@ -183,6 +183,10 @@ async fn what_the_real_service_answered_is_answered_here() {
             );
         }
         for name in ["location", "etag"] {
+            // Of `info` it is the framework's, over the JSON, and says nothing of the object.
+            if name == "etag" && exchange.url.contains("/object/info/") {
+                continue;
+            }
             let (ours, theirs) = (headers.get(name), exchange.res_headers.get(name));
             assert!(theirs.is_none() || ours.is_some(), "{named}: no {name}");
         }

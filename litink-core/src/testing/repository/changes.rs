@@ -19,7 +19,8 @@ use crate::{
 
 /// Every column comes back as it was written, through any handle, in the order of the ids.
 pub async fn what_was_committed_is_read_back(repository: Arc<dyn Repository>) {
-    let book = book(UserId::random());
+    let mut book = book(UserId::random());
+    book.file_bytes = i64::MAX.cast_unsigned();
     let mut run = run(&book);
     run.finished_at = Some("2026-01-02T03:04:05.123456Z".parse().unwrap());
     let (chapter, step) = (chapter(&book, 0), step(&run, 7));
