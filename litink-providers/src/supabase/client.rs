@@ -230,13 +230,12 @@ impl SupabaseClient {
         })
     }
 
-    /// Makes a call, in a scope or, for what everybody may read, in none.
-    pub(super) async fn send(&self, scope: Option<&Scope>, call: Call) -> Result<Answer, Failed> {
-        let mut headers = match scope {
-            Some(scope) => scope.headers().map_err(Failed::Unusable)?,
-            None => HeaderMap::new(),
-        };
-        headers.insert(API_VERSION, API_VERSION_VALUE);
+    /// Makes a call in a scope.
+    pub(super) async fn send(&self, scope: &Scope, call: Call) -> Result<Answer, Failed> {
+        let mut headers = scope.headers().map_err(Failed::Unusable)?;
+        if call.url.path().contains("/auth/v1/") {
+            headers.insert(API_VERSION, API_VERSION_VALUE);
+        }
         headers.extend(call.headers.clone());
         let deadline = Instant::now() + call.deadline(&self.inner.config);
         let (mut attempts, mut schema_read) = (0, false);

@@ -268,7 +268,10 @@ impl Inner {
             .client
             .call(Method::GET, "auth/v1/.well-known/jwks.json")?
             .max_bytes(1 << 20);
-        let answer = self.client.send(None, call).await.map_err(Failed::error)?;
+        // They are open to all, but some gateways want a key before anything.
+        let scope = Scope::Anon(self.key.clone());
+        let answer = self.client.send(&scope, call).await;
+        let answer = answer.map_err(Failed::error)?;
         let Keys { keys } = answer.json()?;
         // Keys of kinds that are not used here are no fault.
         let jwks = keys
@@ -290,7 +293,7 @@ impl Inner {
             token: UserToken::parse(token)?,
         };
         let call = self.client.call(Method::GET, "auth/v1/user")?;
-        let answer = self.client.send(Some(&scope), call).await;
+        let answer = self.client.send(&scope, call).await;
         let user: User = answer.map_err(refused)?.json()?;
         if user.id == claims.sub {
             Ok(claims)

@@ -82,7 +82,7 @@ impl SupabaseRepository {
         });
         let call = call.map_err(Why::Error)?;
         let call = call.max_bytes(self.client.config().max_reply_bytes);
-        match self.client.send(Some(&self.scope), call).await {
+        match self.client.send(&self.scope, call).await {
             Ok(answer) => answer.json().map_err(Why::Error),
             Err(Failed::Refused(refused)) => Err(why(&refused)),
             Err(failed) => Err(Why::Error(failed.error())),

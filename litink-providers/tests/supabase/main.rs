@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clients;
 mod faults;
 mod identity;
 mod lite;
@@ -16,6 +17,7 @@ mod live;
 mod postgres;
 mod project;
 mod repository;
+mod requests;
 mod secrets;
 mod storage;
 mod transcripts;

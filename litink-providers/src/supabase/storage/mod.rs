@@ -184,7 +184,7 @@ impl SupabaseStorage {
 
 impl Shared {
     async fn send(&self, call: Call) -> Result<Answer> {
-        let sent = self.client.send(Some(&self.scope), call).await;
+        let sent = self.client.send(&self.scope, call).await;
         sent.map_err(refusals::error)
     }
 }

@@ -220,7 +220,7 @@ impl<'a> Upload<'a> {
             .body(chunk.clone())
             .attempt(self.shared.client.config().idle)
             .repeat(Repeat::Unsent);
-        let scope = Some(&self.shared.scope);
+        let scope = &self.shared.scope;
         let answer = self.shared.client.send(scope, call).await?;
         offset_of(answer.header("upload-offset")).map_err(Failed::Unusable)
     }

@@ -191,7 +191,13 @@ pub(super) fn answer(auth: &Auth, path: &[&str], asked: &Asked) -> Answered {
         ("GET", ["user"]) => match asked.role(auth) {
             Role::User(user) => json_answer(
                 200,
-                &json!({ "id": user, "aud": "authenticated", "role": "authenticated" }),
+                &json!({
+                    "id": user, "aud": "authenticated", "role": "authenticated",
+                    "email": "reader@example.com", "phone": "", "app_metadata": {},
+                    "user_metadata": {}, "identities": [], "is_anonymous": false,
+                    "created_at": "2026-01-01T00:00:00.123456Z",
+                    "updated_at": "2026-01-01T00:00:00.123456Z",
+                }),
             ),
             _ => refused(
                 asked,
@@ -216,8 +222,11 @@ fn refused(asked: &Asked, status: u16, code: &str, message: &str) -> Answered {
         _ => json!({ "code": status, "error_code": code, "msg": message }),
     };
     let mut answer = json_answer(status, &body);
-    answer
-        .headers_mut()
-        .insert("x-sb-error-code", code.parse().unwrap());
+    let headers = answer.headers_mut();
+    headers.insert("x-sb-error-code", code.parse().unwrap());
+    // By this, official clients know the shape.
+    if let Some(version) = asked.headers.get("x-supabase-api-version") {
+        headers.insert("x-supabase-api-version", version.clone());
+    }
     answer
 }

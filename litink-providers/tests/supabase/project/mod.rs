@@ -41,7 +41,9 @@ pub(crate) const BUCKET: &str = "books";
 pub(crate) struct Seen {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A request, read whole.
@@ -164,12 +166,20 @@ pub(crate) fn publishable_key() -> PublishableKey {
 async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<Answered> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    state.seen.lock().unwrap().push(Seen {
-        method: parts.method.clone(),
-        path: path.clone(),
-        headers: parts.headers.clone(),
-    });
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let seen = |body| {
+        state.seen.lock().unwrap().push(Seen {
+            method: parts.method.clone(),
+            path: path.clone(),
+            query: query.clone(),
+            headers: parts.headers.clone(),
+            body,
+        });
+    };
     let fault = state.faults.take(&parts.method, &path);
+    if matches!(fault, Some(Fault::Cut | Fault::Slow(_) | Fault::Answer(..))) {
+        seen(Bytes::new());
+    }
     let cut = || io::Error::other("cut");
     match &fault {
         Some(Fault::Cut) => return Err(cut()),
@@ -187,10 +197,13 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<Answ
     if let Some(Fault::Partial(bytes)) = fault {
         body.truncate(bytes);
     }
+    if !matches!(fault, Some(Fault::Slow(_))) {
+        seen(body.clone());
+    }
     let asked = Asked {
         method: parts.method,
         path,
-        query: parts.uri.query().unwrap_or_default().to_owned(),
+        query,
         headers: parts.headers,
         body,
     };

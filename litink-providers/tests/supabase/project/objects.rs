@@ -198,9 +198,9 @@ fn write(bucket: &mut Bucket, role: &Role, key: &str, asked: &Asked) -> Answered
     let said = asked
         .header("content-type")
         .unwrap_or("application/octet-stream");
-    let (media_type, bytes) = match said.split_once("boundary=") {
-        Some((_, boundary)) => last_part(&asked.body, boundary),
-        None => (said.to_owned(), asked.body.clone()),
+    let (media_type, bytes, in_form) = match said.split_once("boundary=") {
+        Some((_, boundary)) => form(&asked.body, boundary),
+        None => (said.to_owned(), asked.body.clone(), None),
     };
     if let Some(code) = bucket.refuses(&media_type, bytes.len()) {
         return refuse(code);
@@ -208,7 +208,7 @@ fn write(bucket: &mut Bucket, role: &Role, key: &str, asked: &Asked) -> Answered
     if bucket.objects.contains_key(key) && !upsert {
         return refuse("KeyAlreadyExists");
     }
-    let metadata = asked.header("x-metadata").and_then(metadata_of);
+    let metadata = asked.header("x-metadata").and_then(metadata_of).or(in_form);
     let metadata = metadata.unwrap_or_else(|| json!({}));
     let id = bucket.store(key, bytes, &media_type, metadata);
     json_answer(200, &json!({ "Key": format!("{BUCKET}/{key}"), "Id": id }))
@@ -218,15 +218,26 @@ pub(super) fn metadata_of(text: &str) -> Option<Value> {
     serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()
 }
 
-/// The file of a form, as official clients send it.
-fn last_part(body: &[u8], boundary: &str) -> (String, Bytes) {
+/// The file of a form, which is its last part, and what its field `metadata` says, as official
+/// clients send them.
+fn form(body: &[u8], boundary: &str) -> (String, Bytes, Option<Value>) {
     let text = String::from_utf8_lossy(body);
     let end = text.rfind(&format!("--{boundary}--")).unwrap();
-    let part = text[..end].rsplit(&format!("--{boundary}")).next().unwrap();
-    let (head, content) = part
-        .split_once("\r\n\r\n")
-        .or_else(|| part.split_once("\n\n"))
-        .unwrap();
+    let separator = format!("--{boundary}");
+    let parts = text[..end].split(&separator).filter_map(|part| {
+        part.split_once("\r\n\r\n")
+            .or_else(|| part.split_once("\n\n"))
+    });
+    let (mut file, mut metadata) = (None, None);
+    for (head, content) in parts {
+        let content = content.trim_end_matches(['\r', '\n']);
+        if head.contains("name=\"metadata\"") {
+            let plain = serde_json::from_str(content).ok();
+            metadata = plain.or_else(|| metadata_of(content));
+        }
+        file = Some((head, content));
+    }
+    let (head, content) = file.unwrap();
     let media_type = head
         .lines()
         .find_map(|line| {
@@ -235,8 +246,8 @@ fn last_part(body: &[u8], boundary: &str) -> (String, Bytes) {
                 .map(str::to_owned)
         })
         .unwrap_or_default();
-    let content = content.trim_end_matches(['\r', '\n']).to_owned();
-    (media_type.trim().to_owned(), content.into())
+    let content = content.to_owned();
+    (media_type.trim().to_owned(), content.into(), metadata)
 }
 
 fn read(bucket: &Bucket, role: &Role, key: &str, asked: &Asked) -> Answered {
