@@ -140,7 +140,7 @@ impl Check {
 /// of Supabase are checked with half a minute of leeway.
 pub const MAX_SKEW: Duration = Duration::from_secs(20);
 
-/// What an engine needs of its backends.
+/// What a backend is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Contract {
@@ -154,10 +154,12 @@ pub enum Contract {
     Cache,
     /// Hints: [`Events`](crate::events::Events).
     Events,
+    /// Who calls a server: [`Identity`](crate::identity::Identity). An engine does without.
+    Identity,
 }
 
 impl Contract {
-    /// All of them.
+    /// All that an engine needs.
     pub const ALL: &'static [Self] = &[
         Self::Repository,
         Self::Storage,
@@ -175,6 +177,7 @@ impl Contract {
             Self::Queue => "queue",
             Self::Cache => "cache",
             Self::Events => "events",
+            Self::Identity => "identity",
         }
     }
 }

@@ -67,13 +67,18 @@ pub async fn connect(settings: &Settings) -> Result<Backends> {
     ] {
         add(&mut connected, contract, backend);
     }
+    let identity = connector.identity()?;
+    let identity = identity.map(|part| {
+        add(&mut connected, Contract::Identity, part.backend);
+        part.given
+    });
     Ok(Backends {
         repository: repository.given,
         storage: storage.given,
         queue: queue.given,
         cache: cache.given,
         events: events.given,
-        identity: connector.identity()?,
+        identity,
         connected,
     })
 }
@@ -120,6 +125,15 @@ pub async fn connect_each(settings: &Settings) -> Result<Vec<Attempt>> {
                 outcome,
             }),
         }
+    }
+    let project = settings.supabase.url.as_deref().unwrap_or_default();
+    let outcome = connector.identity().map(|part| Some(part?.backend));
+    if let Some(outcome) = outcome.transpose() {
+        attempts.push(Attempt {
+            contracts: vec![Contract::Identity],
+            address: project.to_owned(),
+            outcome,
+        });
     }
     Ok(attempts)
 }
@@ -193,7 +207,10 @@ impl<'a> Connector<'a> {
             #[cfg(feature = "supabase")]
             BackendUrl::Supabase(server) => {
                 let (client, key) = self.supabase.of(self.settings, server)?;
-                let repository = crate::supabase::SupabaseRepository::new(&client, key);
+                let mut repository = crate::supabase::SupabaseRepository::new(&client, key);
+                if let Some(key) = project::Projects::publishable(self.settings)? {
+                    repository = repository.publishable(key);
+                }
                 let (given, backend) = (Arc::new(repository.clone()), Arc::new(repository));
                 Ok(Part { given, backend })
             }
@@ -276,12 +293,17 @@ impl<'a> Connector<'a> {
 
     /// People of the Supabase project, where the settings name one and the key for them.
     #[cfg(feature = "supabase")]
-    fn identity(&mut self) -> Result<Option<Arc<dyn Identity>>> {
-        self.supabase.identity(self.settings)
+    fn identity(&mut self) -> Result<Option<Part<dyn Identity>>> {
+        let identity = self.supabase.identity(self.settings)?;
+        let Some(identity) = identity else {
+            return Ok(None);
+        };
+        let (given, backend) = (Arc::new(identity.clone()), Arc::new(identity));
+        Ok(Some(Part { given, backend }))
     }
 
     #[cfg(not(feature = "supabase"))]
-    fn identity(&mut self) -> Result<Option<Arc<dyn Identity>>> {
+    fn identity(&mut self) -> Result<Option<Part<dyn Identity>>> {
         let supabase = &self.settings.supabase;
         if supabase.url.is_none() || supabase.publishable_key.is_none() {
             return Ok(None);

@@ -1,8 +1,6 @@
 //! The Supabase project of the settings, connected.
 
-use std::sync::Arc;
-
-use litink_core::{Error, ErrorKind, Result, identity::Identity};
+use litink_core::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::{
@@ -44,13 +42,19 @@ impl Projects {
         Ok((client, SecretKey::parse(key.reveal())?))
     }
 
-    pub(super) fn identity(&mut self, settings: &Settings) -> Result<Option<Arc<dyn Identity>>> {
+    /// The key that everybody has, where the settings name it.
+    pub(super) fn publishable(settings: &Settings) -> Result<Option<PublishableKey>> {
+        let key = settings.supabase.publishable_key.as_ref();
+        key.map(|key| PublishableKey::parse(key.reveal()))
+            .transpose()
+    }
+
+    pub(super) fn identity(&mut self, settings: &Settings) -> Result<Option<SupabaseIdentity>> {
         let supabase = &settings.supabase;
-        let (Some(url), Some(key)) = (project(settings)?, &supabase.publishable_key) else {
+        let (Some(url), Some(key)) = (project(settings)?, Self::publishable(settings)?) else {
             return Ok(None);
         };
         let client = self.client(url.as_str())?;
-        let key = PublishableKey::parse(key.reveal())?;
         let mut options = IdentityOptions::default();
         options.jwt_secret.clone_from(&supabase.jwt_secret);
         options.issuer = match supabase.issuer.as_deref() {
@@ -58,7 +62,7 @@ impl Projects {
             Some("*") => Issuer::Any,
             Some(name) => Issuer::Named(name.to_owned()),
         };
-        Ok(Some(Arc::new(SupabaseIdentity::new(&client, key, options))))
+        Ok(Some(SupabaseIdentity::new(&client, key, options)))
     }
 
     fn client(&mut self, url: &str) -> Result<SupabaseClient> {

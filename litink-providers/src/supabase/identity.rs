@@ -190,6 +190,22 @@ impl SupabaseIdentity {
     }
 }
 
+impl SupabaseIdentity {
+    pub(super) fn client(&self) -> &SupabaseClient {
+        &self.inner.client
+    }
+
+    pub(super) fn has_secret(&self) -> bool {
+        self.inner.secret.is_some()
+    }
+
+    /// How many public keys the project has, asked anew.
+    pub(super) async fn public_keys(&self) -> Result<usize> {
+        let keys = self.inner.ask_for_keys().await;
+        Ok(keys.operation("identity.public_keys")?.len())
+    }
+}
+
 impl Inner {
     async fn claims(&self, token: &str) -> Result<Claims> {
         if token.len() > MAX_TOKEN {

@@ -1,8 +1,10 @@
 //! Rows by functions of the project's database.
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use litink_core::{
     Actor, Error, ErrorKind, Result, ResultExt,
+    domain::Timestamp,
     repository::{
         Commit, Committed, Cursor, Page, Query, Repository, RepositoryCapabilities, Row, Tallied,
         validate,
@@ -14,9 +16,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Scope, SecretKey, SupabaseClient,
-    client::Failed,
-    refused::{Refused, not_supabase},
+    PublishableKey, Scope, SecretKey, SupabaseClient,
+    client::{Answer, Failed},
+    refused::Refused,
 };
 use crate::sql_functions::{
     Keyed, Refusal, commit_reply, commit_request, get_reply, get_request, list_reply, list_request,
@@ -35,6 +37,7 @@ const ROWS_AT_ONCE: usize = 250;
 pub struct SupabaseRepository {
     pub(super) client: SupabaseClient,
     scope: Scope,
+    pub(super) publishable: Option<PublishableKey>,
 }
 
 /// Why a function gave nothing.
@@ -51,7 +54,16 @@ impl SupabaseRepository {
         Self {
             client: client.clone(),
             scope: Scope::Service(key),
+            publishable: None,
         }
+    }
+
+    /// Sets the key that everybody has, with which the check of the project (`litink doctor`) tries
+    /// what nobody may see.
+    #[must_use]
+    pub fn publishable(mut self, key: PublishableKey) -> Self {
+        self.publishable = Some(key);
+        self
     }
 
     /// The version of the database's schema.
@@ -60,10 +72,23 @@ impl SupabaseRepository {
     /// As those of any call; [`ErrorKind::Configuration`] (code `schema_missing`) for a project
     /// without litink's tables.
     pub async fn schema_version(&self) -> Result<u32> {
-        let version = self.call("litink_schema_version", &json!({})).await;
-        let version = version.map_err(Why::error)?;
-        let version = version.as_u64().and_then(|version| version.try_into().ok());
-        version.ok_or_else(not_supabase)
+        self.version().await.map(|(version, _)| version)
+    }
+
+    /// The version, and when the project's gateway said so, to the second.
+    pub(super) async fn version(&self) -> Result<(u32, Option<Timestamp>)> {
+        let answer = self.asked("litink_schema_version", &json!({})).await;
+        let answer = answer.map_err(Why::error)?;
+        let date = answer.header("date");
+        let date = date.and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc()));
+        Ok((answer.json()?, date))
+    }
+
+    /// A commit of nothing under a new key, which writes and keeps the key.
+    pub(super) async fn try_writing(&self) -> Result<String> {
+        let request = json!({ "key": Uuid::new_v4(), "keep_s": 0, "changes": [] });
+        self.read("litink_commit_v1", &request).await?;
+        Ok("wrote".into())
     }
 
     async fn read(&self, function: &str, request: &Value) -> Result<Value> {
@@ -73,6 +98,11 @@ impl SupabaseRepository {
 
     /// Calls a function. All of them are safe to repeat: they read, or are done once by a key.
     async fn call(&self, function: &str, body: &Value) -> Result<Value, Why> {
+        let answer = self.asked(function, body).await?;
+        answer.json().map_err(Why::Error)
+    }
+
+    async fn asked(&self, function: &str, body: &Value) -> Result<Answer, Why> {
         let path = format!("rest/v1/rpc/{function}");
         let call = self.client.call(Method::POST, &path);
         let call = call.and_then(|call| {
@@ -83,7 +113,7 @@ impl SupabaseRepository {
         let call = call.map_err(Why::Error)?;
         let call = call.max_bytes(self.client.config().max_reply_bytes);
         match self.client.send(&self.scope, call).await {
-            Ok(answer) => answer.json().map_err(Why::Error),
+            Ok(answer) => Ok(answer),
             Err(Failed::Refused(refused)) => Err(why(&refused)),
             Err(failed) => Err(Why::Error(failed.error())),
         }

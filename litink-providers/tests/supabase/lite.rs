@@ -16,6 +16,7 @@ use std::{
 use futures::FutureExt;
 use litink_core::{
     Actor,
+    backend::{Backend, Check},
     identity::Identity,
     repository::{Query, Repository},
     schema::Table,
@@ -353,6 +354,32 @@ fn probes(lite: &Arc<Lite>) -> Vec<(&'static str, Case)> {
                         .authenticate(Some(token))
                         .await
                         .unwrap();
+                })
+            }),
+        ),
+        (
+            "the_project_is_well_and_an_open_table_is_told",
+            probe(|lite| {
+                Box::pin(async move {
+                    let key = PublishableKey::parse(&lite.publishable).unwrap();
+                    let repository = lite.repository().publishable(key);
+                    let kept = async || {
+                        let mut checks = repository.check().await.into_iter();
+                        checks.find(|it| it.name == Check::ROW_SECURITY).unwrap()
+                    };
+                    for check in repository.check().await {
+                        check.outcome.unwrap();
+                    }
+                    let database = sqlx::PgPool::connect(lite._database.url().as_str())
+                        .await
+                        .unwrap();
+                    let off = "ALTER TABLE books DISABLE ROW LEVEL SECURITY";
+                    sqlx::raw_sql(off).execute(&database).await.unwrap();
+                    let open = kept().await.outcome.unwrap_err();
+                    assert_eq!(open.code(), "row_security_off");
+                    let on = "ALTER TABLE books ENABLE ROW LEVEL SECURITY";
+                    sqlx::raw_sql(on).execute(&database).await.unwrap();
+                    kept().await.outcome.unwrap();
                 })
             }),
         ),

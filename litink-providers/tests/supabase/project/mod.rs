@@ -222,6 +222,10 @@ async fn route(state: &State, asked: Asked) -> Answered {
         ["storage", "v1", "upload", "resumable", rest @ ..] => tus::answer(state, rest, &asked),
         ["storage", "v1", rest @ ..] => objects::answer(state, rest, &asked),
         ["rest", "v1", "rpc", function] => rest::answer(state, function, &asked).await,
+        ["rest", "v1", table] => {
+            let message = format!("Could not find the table 'public.{table}' in the schema cache");
+            json_answer(404, &json!({ "code": "PGRST205", "message": message }))
+        }
         _ => answer(404, "404 Not Found"),
     }
 }
