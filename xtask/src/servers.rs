@@ -378,10 +378,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_tests_start_is_on_the_path() {
-        let path = path().unwrap();
-        let mut folders = env::split_paths(&path);
-        assert!(folders.any(|folder| folder.join("weed").is_file()));
+    fn programs_that_tests_start_are_where_the_environment_says() {
+        let programs = Programs::install().unwrap();
+        let [(_, path), (_, npm), (_, python)] = programs.env();
+        for program in ["weed", "lite"] {
+            let mut folders = env::split_paths(path);
+            assert!(
+                folders.any(|folder| folder.join(program).is_file()),
+                "{program}"
+            );
+        }
+        assert!(Path::new(npm).join("@supabase/supabase-js").is_dir());
+        let mut imports = Command::new(python);
+        read(imports.args(["-c", "import supabase"])).unwrap();
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub(super) fn answer(state: &State, path: &[&str], asked: &Asked) -> Answered {
     if let [.., "bucket"] = path {
         return the_bucket(&mut bucket, method, &role);
     }
-    let named = path.iter().any(|segment| *segment == BUCKET);
+    let named = path.contains(&BUCKET);
     if role == Role::Nobody || bucket.missing || !named {
         return refuse("NoSuchBucket");
     }
