@@ -31,8 +31,13 @@ pub use memory::MemoryQueue;
 ///   higher, and discarded at `max_crashes`.
 /// - **Attempts.** A job's `attempt` is 0 when enqueued, 1 in its first execution. A release, a
 ///   snooze and a crash give the attempt back.
-/// - **Order.** By priority (higher first); within one priority and tenant by the time at which a
-///   job became available, then by age. No promise beyond one store.
+/// - **Order.** By priority (higher first). Within one kind and priority, tenants take turns by
+///   their weight ([`Command::Weigh`], 1 by default): one with a hundred thousand jobs does not
+///   keep another waiting, and one that was idle gains nothing by it. Within one tenant by the time
+///   at which a job became available, then by age. No promise beyond one store.
+/// - **Limits.** A job begins only when all of its [`NewJob::limits`] let it, and until then keeps
+///   nobody else waiting and uses no attempt. How many run at once is counted by the store, so it
+///   holds across workers, and whatever ends an execution makes room.
 /// - **Idempotency.** While a job is live, another with the same tenant, kind and key is not added;
 ///   the answer names the live one. A job's id is its caller's: adding an id that the store still
 ///   knows, live or final, adds nothing (so an enqueue whose reply was lost is safe to repeat).
@@ -88,12 +93,25 @@ pub trait Queue: Send + Sync + Debug {
     async fn stats(&self) -> Result<Vec<KindStats>>;
 }
 
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Nothing: it is in this process's memory.
+    #[default]
+    Memory,
+    /// The end of any process, the store's included.
+    ProcessCrash,
+    /// The loss of power: it is on a disk before it is acknowledged.
+    PowerLoss,
+}
+
 /// What a queue can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueCapabilities {
-    /// Whether acknowledged jobs survive the end of the process.
-    pub durable: bool,
+    /// What acknowledged jobs survive.
+    pub durability: Durability,
     /// Whether other processes see the same queue.
     pub shared: bool,
     /// Whether [`NewJob::limits`] are kept.
@@ -103,10 +121,10 @@ pub struct QueueCapabilities {
 }
 
 impl QueueCapabilities {
-    /// Sets `durable`.
+    /// Sets `durability`.
     #[must_use]
-    pub const fn with_durable(mut self, durable: bool) -> Self {
-        self.durable = durable;
+    pub const fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 
@@ -116,6 +134,20 @@ impl QueueCapabilities {
         self.shared = shared;
         self
     }
+
+    /// Sets `limits`.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: bool) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets `fairness`.
+    #[must_use]
+    pub const fn with_fairness(mut self, fairness: bool) -> Self {
+        self.fairness = fairness;
+        self
+    }
 }
 
 /// The largest `args` of a job, as JSON. Pass ids, not books.
@@ -123,6 +155,9 @@ pub const MAX_ARGS_BYTES: usize = 64 * 1024;
 
 /// The most jobs that one call adds: what any backend does in one short, atomic piece of work.
 pub const MAX_BATCH: usize = 1_000;
+
+/// The most limits that one job is under.
+pub const MAX_LIMITS: usize = 4;
 
 /// A job to be added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,7 +185,8 @@ pub struct NewJob {
     pub max_crashes: u32,
     /// Only one live job of this tenant and kind has this key.
     pub idempotency_key: Option<String>,
-    /// Concurrency and rate limits it takes part in, where capabilities say `limits`.
+    /// Keys of the limits that it is under ([`Command::Limit`]), where capabilities say `limits`; at
+    /// most [`MAX_LIMITS`]. A key without a limit holds nothing back.
     pub limits: Vec<String>,
     /// W3C `traceparent` of who enqueued it.
     pub trace: Option<String>,
@@ -215,6 +251,13 @@ impl NewJob {
     pub fn max_attempts(mut self, attempts: u32, crashes: u32) -> Self {
         self.max_attempts = attempts;
         self.max_crashes = crashes;
+        self
+    }
+
+    /// Keys of the limits that it is under.
+    #[must_use]
+    pub fn limits<S: Into<String>>(mut self, keys: impl IntoIterator<Item = S>) -> Self {
+        self.limits = keys.into_iter().map(Into::into).collect();
         self
     }
 
@@ -451,6 +494,8 @@ pub struct Job {
     pub max_crashes: u32,
     /// Its idempotency key.
     pub idempotency_key: Option<String>,
+    /// Keys of the limits that it is under, sorted, each once.
+    pub limits: Vec<String>,
     /// W3C `traceparent` of who enqueued it.
     pub trace: Option<String>,
     /// Why the last execution failed, for people.
@@ -513,6 +558,67 @@ pub enum Command {
         /// Their least age.
         older_than: Duration,
     },
+    /// Sets the limit of a key, or removes it; at once, for waiting jobs, too. Survives restarts.
+    Limit {
+        /// The key, as in [`NewJob::limits`].
+        key: String,
+        /// The limit; `None` for none.
+        limit: Option<Limit>,
+    },
+    /// Begins no job under this key for so long: a vendor said "too many requests". What was said
+    /// before is not shortened; a zero time ends it.
+    Throttle {
+        /// The key, as in [`NewJob::limits`].
+        key: String,
+        /// For how long.
+        time: Duration,
+    },
+    /// Sets how large a tenant's share is, 1 (the default) to 1,000, beside other tenants that have
+    /// jobs of the same kind and priority. Survives restarts.
+    Weigh {
+        /// The tenant; `None` for jobs without one.
+        tenant: Option<UserId>,
+        /// The share.
+        weight: u32,
+    },
+}
+
+/// A bound on the jobs under one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// At most so many run at once; `None` for any number.
+    pub concurrency: Option<u32>,
+    /// At most so many begin in a time; `None` for any number.
+    pub rate: Option<Rate>,
+}
+
+/// So many in a time: any stretch of time `t` sees at most `jobs + jobs * t / per` begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// How many, at least 1; so many may begin at once.
+    pub jobs: u32,
+    /// In which time, a microsecond for each of them at least.
+    pub per: Duration,
+}
+
+impl Limit {
+    /// At most so many at once.
+    #[must_use]
+    pub const fn concurrency(jobs: u32) -> Self {
+        Self {
+            concurrency: Some(jobs),
+            rate: None,
+        }
+    }
+
+    /// At most so many in a time.
+    #[must_use]
+    pub const fn rate(jobs: u32, per: Duration) -> Self {
+        Self {
+            concurrency: None,
+            rate: Some(Rate { jobs, per }),
+        }
+    }
 }
 
 /// A page of jobs, newest first.

@@ -19,6 +19,8 @@ use crate::{JobId, Result, SessionId, repository::Page};
 
 mod commands;
 mod jobs;
+mod limits;
+mod shares;
 mod state;
 mod transitions;
 mod waiting;
@@ -96,6 +98,8 @@ impl MemoryQueue {
 impl Queue for MemoryQueue {
     fn capabilities(&self) -> QueueCapabilities {
         QueueCapabilities::default()
+            .with_limits(true)
+            .with_fairness(true)
     }
 
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
@@ -131,6 +135,7 @@ impl Queue for MemoryQueue {
     }
 
     async fn control(&self, command: &Command) -> Result<u64> {
+        validate::command(command, self.capabilities())?;
         Ok(self.state().control(command))
     }
 

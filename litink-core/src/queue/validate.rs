@@ -1,14 +1,17 @@
-//! What every queue checks before it adds jobs.
+//! What every queue checks before it adds jobs or does what it is told.
 
-use super::{MAX_ARGS_BYTES, MAX_BATCH, NewJob, QueueCapabilities};
+use super::{Command, MAX_ARGS_BYTES, MAX_BATCH, MAX_LIMITS, NewJob, QueueCapabilities, Rate};
 use crate::{Error, ErrorKind, Result};
+
+/// The largest share of a tenant.
+const MAX_WEIGHT: u32 = 1_000;
 
 /// Whether a queue with these capabilities can take these jobs.
 ///
 /// # Errors
-/// [`ErrorKind::LimitExceeded`] (code `too_many_jobs`, or `args_too_large`),
-/// [`ErrorKind::Unsupported`] (code `not_supported_by_queue`); the last two name the job by its
-/// index.
+/// [`ErrorKind::LimitExceeded`] (code `too_many_jobs`, `args_too_large`, or `too_many_limits`),
+/// [`ErrorKind::Unsupported`] (code `not_supported_by_queue`); all but the first name the job by
+/// its index.
 pub fn jobs(jobs: &[NewJob], capabilities: QueueCapabilities) -> Result<()> {
     if jobs.len() > MAX_BATCH {
         return Err(Error::new(
@@ -34,8 +37,57 @@ pub fn jobs(jobs: &[NewJob], capabilities: QueueCapabilities) -> Result<()> {
         if !job.limits.is_empty() && !capabilities.limits {
             return Err(unsupported("limits").with_context("job", i));
         }
+        if job.limits.len() > MAX_LIMITS {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                "a job is under too many limits; name one key for what is limited together",
+            )
+            .with_code("too_many_limits")
+            .with_context("job", i)
+            .with_context("limit", MAX_LIMITS));
+        }
     }
     Ok(())
+}
+
+/// Whether a queue with these capabilities can carry out a command.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] (code `bad_limit`, or `bad_weight`), [`ErrorKind::Unsupported`] (code
+/// `not_supported_by_queue`).
+pub fn command(command: &Command, capabilities: QueueCapabilities) -> Result<()> {
+    match command {
+        Command::Limit { .. } | Command::Throttle { .. } if !capabilities.limits => {
+            Err(unsupported("limits"))
+        }
+        Command::Weigh { .. } if !capabilities.fairness => Err(unsupported("fairness")),
+        Command::Weigh { weight, .. } if !(1..=MAX_WEIGHT).contains(weight) => Err(Error::invalid(
+            "bad_weight",
+            "a tenant's weight is 1 to 1000",
+        )),
+        Command::Limit {
+            limit: Some(limit), ..
+        } => match limit.rate {
+            Some(Rate { jobs, per }) if jobs == 0 || per.as_micros() < u128::from(jobs) => {
+                Err(Error::invalid(
+                    "bad_limit",
+                    "a rate is at least one job, and at most one in a microsecond; to let nothing \
+                     begin, pause the kind or set a concurrency of 0",
+                ))
+            }
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// The keys of a job's limits as they are stored: sorted, each once.
+#[must_use]
+pub fn limits(keys: &[String]) -> Vec<String> {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// [`ErrorKind::Unsupported`] with code `not_supported_by_queue`.

@@ -18,6 +18,7 @@ mod leasing;
 mod operating;
 mod sessions;
 mod settling;
+mod sharing;
 mod worker;
 
 pub use adding::*;
@@ -25,6 +26,7 @@ pub use leasing::*;
 pub use operating::*;
 pub use sessions::*;
 pub use settling::*;
+pub use sharing::*;
 
 use crate::queue::Queue;
 
@@ -71,13 +73,25 @@ lease_suite! {
         old_final_jobs_are_pruned
         lists_are_newest_first_and_filtered
         pages_bring_every_job_once
-        stats_count_jobs_by_kind_and_state;
+        stats_count_jobs_by_kind_and_state
+        a_concurrency_limit_is_kept
+        a_waiting_turn_ends_when_a_limit_opens
+        a_rate_limit_is_kept
+        several_limits_are_taken_together
+        a_throttle_holds_everybody_back
+        limits_change_while_jobs_wait
+        bad_limits_are_refused
+        tenants_take_turns
+        tenants_have_shares_by_their_weight
+        idleness_is_worth_nothing
+        priority_goes_before_turns;
     lease 2_000 ms:
         a_heartbeat_keeps_every_lease
         an_expired_sessions_jobs_are_rescued
         a_waiting_turn_rescues
         a_job_that_kills_its_workers_is_discarded
-        a_cancelled_job_is_not_rescued;
+        a_cancelled_job_is_not_rescued
+        a_crash_makes_room_under_a_limit;
 }
 
 #[cfg(test)]

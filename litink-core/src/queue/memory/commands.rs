@@ -22,14 +22,28 @@ const MAX_DISCARDED: usize = 1_000;
 
 impl State {
     pub(super) fn control(&mut self, command: &Command) -> u64 {
+        let next = self.next_event();
         let touched = match command {
             Command::Cancel(selector) => self.each(selector, Self::cancel),
             Command::Replay(selector) => self.each(selector, Self::replay),
             Command::Pause { kind } => u64::from(self.paused.insert(kind.clone())),
             Command::Resume { kind } => u64::from(self.paused.remove(kind)),
             Command::Prune { older_than } => self.prune(*older_than),
+            Command::Limit { key, limit } => {
+                self.jobs.limits.set(key, *limit, self.now);
+                1
+            }
+            Command::Throttle { key, time } => {
+                self.jobs.limits.throttle(key, *time, self.now);
+                1
+            }
+            Command::Weigh { tenant, weight } => {
+                self.jobs.shares.weigh(*tenant, *weight);
+                1
+            }
         };
         self.wake();
+        self.wake_all_if_sooner(next);
         touched
     }
 
@@ -110,6 +124,7 @@ impl State {
             self.jobs.remove(id);
             pruned += 1;
         }
+        self.jobs.limits.sweep(self.now);
         pruned
     }
 
@@ -159,7 +174,9 @@ impl State {
 
     fn kind_stats(&self, kind: &str) -> KindStats {
         let jobs = self.jobs.counts.get(kind).cloned().unwrap_or_default();
-        let ready = self.jobs.ready.get(kind).into_iter().flatten();
+        let lanes = self.jobs.ready.iter();
+        let ready = lanes.filter(|(lane, _)| lane.kind == kind);
+        let ready = ready.flat_map(|(_, ready)| ready);
         let oldest = ready.map(|(_, due, ..)| *due).min();
         KindStats {
             kind: kind.to_owned(),

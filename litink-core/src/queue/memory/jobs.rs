@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::{limits::Limits, shares::Shares};
 use crate::{
     JobId, SessionId, UserId,
     queue::{Job, JobState, Outcome},
@@ -48,6 +49,25 @@ pub(super) type Settled = (SessionId, u64, Discriminant<Outcome>);
 /// Best first: priority, time of availability, age.
 type Ready = BTreeSet<(Reverse<i16>, Instant, u64, JobId)>;
 
+/// What decides, beside its place in line, whether a job may begin: jobs of one lane all may, or
+/// none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lane {
+    pub(super) kind: String,
+    tenant: Option<UserId>,
+    limits: Vec<String>,
+}
+
+impl Lane {
+    fn of(job: &Job) -> Self {
+        Self {
+            kind: job.kind.clone(),
+            tenant: job.tenant,
+            limits: job.limits.clone(),
+        }
+    }
+}
+
 /// A live idempotency key.
 pub(super) type LiveKey = (Option<UserId>, String, String);
 
@@ -56,7 +76,9 @@ pub(super) type LiveKey = (Option<UserId>, String, String);
 pub(super) struct Jobs {
     entries: HashMap<JobId, Entry>,
     pub(super) by_age: BTreeMap<u64, JobId>,
-    pub(super) ready: BTreeMap<String, Ready>,
+    pub(super) ready: BTreeMap<Lane, Ready>,
+    pub(super) limits: Limits,
+    pub(super) shares: Shares,
     /// Scheduled and retryable jobs by when they are due.
     timed: BTreeSet<(Instant, u64, JobId)>,
     finished: BTreeSet<(Instant, u64, JobId)>,
@@ -123,17 +145,15 @@ impl Jobs {
         match entry.job.state {
             JobState::Available => {
                 let place = (Reverse(entry.job.priority), entry.due, seq, id);
-                if let Some(ready) = self.ready.get_mut(&entry.job.kind) {
-                    ready.insert(place);
-                } else {
-                    let ready = Ready::from([place]);
-                    self.ready.insert(entry.job.kind.clone(), ready);
-                }
+                self.ready
+                    .entry(Lane::of(&entry.job))
+                    .or_default()
+                    .insert(place);
             }
             JobState::Scheduled | JobState::Retryable => {
                 self.timed.insert((entry.due, seq, id));
             }
-            JobState::Running => {}
+            JobState::Running => self.limits.count(&entry.job.limits, 1),
             JobState::Completed | JobState::Cancelled | JobState::Discarded => {
                 if let Some(at) = entry.finished {
                     self.finished.insert((at, seq, id));
@@ -155,14 +175,18 @@ impl Jobs {
         let (seq, id) = (entry.seq, entry.job.id);
         match entry.job.state {
             JobState::Available => {
-                if let Some(ready) = self.ready.get_mut(&entry.job.kind) {
+                let lane = Lane::of(&entry.job);
+                if let Some(ready) = self.ready.get_mut(&lane) {
                     ready.remove(&(Reverse(entry.job.priority), entry.due, seq, id));
+                    if ready.is_empty() {
+                        self.ready.remove(&lane);
+                    }
                 }
             }
             JobState::Scheduled | JobState::Retryable => {
                 self.timed.remove(&(entry.due, seq, id));
             }
-            JobState::Running => {}
+            JobState::Running => self.limits.count(&entry.job.limits, -1),
             JobState::Completed | JobState::Cancelled | JobState::Discarded => {
                 if let Some(at) = entry.finished {
                     self.finished.remove(&(at, seq, id));
@@ -188,15 +212,39 @@ impl Jobs {
         }
     }
 
-    /// The best available job of these kinds (none named: of any) that are not paused.
-    pub(super) fn best(&self, kinds: &[String], paused: &BTreeSet<String>) -> Option<JobId> {
-        let of = |kind: &String| self.ready.get(kind).filter(|_| !paused.contains(kind));
-        let first = if kinds.is_empty() {
-            self.ready.keys().filter_map(|kind| of(kind)?.first()).min()
-        } else {
-            kinds.iter().filter_map(|kind| of(kind)?.first()).min()
-        };
-        first.map(|(.., id)| *id)
+    /// The best available job of these kinds (none named: of any) that are not paused and that its
+    /// limits let begin.
+    pub(super) fn best(
+        &self,
+        kinds: &[String],
+        paused: &BTreeSet<String>,
+        now: Instant,
+    ) -> Option<JobId> {
+        // Tenants take turns within a kind; between kinds goes who waits longer.
+        let mut of_kinds: BTreeMap<&str, _> = BTreeMap::new();
+        for (lane, ready) in &self.ready {
+            let wanted = kinds.is_empty() || kinds.contains(&lane.kind);
+            if !wanted || paused.contains(&lane.kind) || !self.limits.admit(&lane.limits, now) {
+                continue;
+            }
+            let Some((priority, due, seq, id)) = ready.first().copied() else {
+                continue;
+            };
+            let place = self.shares.place(&lane.kind, lane.tenant);
+            let this = (priority, place, due, seq, id);
+            let best = of_kinds.entry(&lane.kind).or_insert(this);
+            *best = this.min(*best);
+        }
+        let best = of_kinds.into_values();
+        let best = best.min_by_key(|(priority, _, due, seq, _)| (*priority, *due, *seq));
+        best.map(|(.., id)| id)
+    }
+
+    /// The lanes that have available jobs which may begin, and how many.
+    pub(super) fn open_lanes(&self, now: Instant) -> impl Iterator<Item = (&Lane, usize)> {
+        let open = self.ready.iter();
+        let open = open.filter(move |(lane, _)| self.limits.admit(&lane.limits, now));
+        open.map(|(lane, ready)| (lane, ready.len()))
     }
 
     /// The first job that waits for a time, and when.

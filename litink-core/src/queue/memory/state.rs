@@ -138,6 +138,7 @@ impl State {
             crashes: 0,
             max_crashes: new.max_crashes,
             idempotency_key: new.idempotency_key.clone(),
+            limits: validate::limits(&new.limits),
             trace: new.trace.clone(),
             error: None,
             created_at: self.timestamp(self.now),
@@ -217,7 +218,7 @@ impl State {
         let number = self.session(id)?.turn + 1;
         let mut leased = Vec::new();
         while leased.len() < turn.want as usize
-            && let Some(job) = self.jobs.best(&turn.kinds, &self.paused)
+            && let Some(job) = self.jobs.best(&turn.kinds, &self.paused, self.now)
         {
             leased.extend(self.lease(id, job, number));
         }
@@ -264,6 +265,10 @@ impl State {
         let held = self.sessions.get_mut(&session)?;
         held.jobs.insert(id);
         held.unconfirmed.push_back((turn, id));
+        let job = &self.jobs.get(id)?.job;
+        let (kind, tenant, limits) = (job.kind.clone(), job.tenant, job.limits.clone());
+        self.jobs.shares.served(&kind, tenant);
+        self.jobs.limits.begin(&limits, self.now);
         self.jobs.change(id, |entry| {
             entry.holder = Some(session);
             entry.turn = turn;

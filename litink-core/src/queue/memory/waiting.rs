@@ -54,16 +54,15 @@ impl State {
         if self.waiting.is_empty() {
             return;
         }
-        for (kind, ready) in &self.jobs.ready {
-            if self.paused.contains(kind) {
+        for (lane, mut left) in self.jobs.open_lanes(self.now) {
+            if self.paused.contains(&lane.kind) {
                 continue;
             }
-            let mut left = ready.len();
             for waiting in self.waiting.values_mut() {
                 if left == 0 {
                     break;
                 }
-                if !waiting.takes(kind) {
+                if !waiting.takes(&lane.kind) {
                     continue;
                 }
                 if !waiting.woken {
@@ -78,7 +77,8 @@ impl State {
     pub(super) fn next_event(&self) -> Option<Instant> {
         let due = self.jobs.next_due().map(|(due, _)| due);
         let expiry = self.expiries.first().map(|(expires, _)| *expires);
-        due.into_iter().chain(expiry).min()
+        let opening = self.jobs.limits.next_opening(self.now);
+        [due, expiry, opening].into_iter().flatten().min()
     }
 
     /// Every waiting exchange sleeps until the next event; they look again when it comes sooner.
