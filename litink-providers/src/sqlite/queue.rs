@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use litink_core::{
     JobId, Result, ResultExt, SessionId,
     queue::{
-        Beat, Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
+        Beat, Command, Durability, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
         QueueCapabilities, Session, Turn, WorkerInfo, validate,
     },
     repository::{Cursor, Page},
@@ -58,7 +58,7 @@ impl SqliteQueue {
 impl Queue for SqliteQueue {
     fn capabilities(&self) -> QueueCapabilities {
         QueueCapabilities::default()
-            .with_durable(true)
+            .with_durability(Durability::PowerLoss)
             .with_shared(true)
     }
 
@@ -110,6 +110,7 @@ impl Queue for SqliteQueue {
     }
 
     async fn control(&self, command: &Command) -> Result<u64> {
+        validate::command(command, self.capabilities())?;
         let touched = commands::control(&self.database, command).await;
         self.database.announce();
         touched.operation("queue.control")

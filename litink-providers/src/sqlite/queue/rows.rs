@@ -51,6 +51,7 @@ fn plain_columns(row: &Row<'_>, state: JobState, args: serde_json::Value) -> rus
         scheduled_at: time(row.get(12)?),
         finished_at: row.get::<_, Option<_>>(13)?.map(time),
         idempotency_key: row.get(14)?,
+        limits: Vec::new(),
         trace: row.get(15)?,
         error: row.get(16)?,
     })
