@@ -16,11 +16,18 @@ pub struct Migration {
 }
 
 /// The migrations of SQLite, in order.
-pub const SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../sqlite/0001_initial.sql"),
-}];
+pub const SQLITE: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("../sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "sharing",
+        sql: include_str!("../sqlite/0002_sharing.sql"),
+    },
+];
 
 /// The migrations of PostgreSQL, in order. Each writes its own line of `litink.migrations`, so it
 /// does not matter whether litink or the Supabase command line applies them.

@@ -17,6 +17,7 @@ mod commands;
 mod reading;
 mod rows;
 mod sessions;
+mod sharing;
 mod transitions;
 mod turns;
 mod waiting;
@@ -60,6 +61,8 @@ impl Queue for SqliteQueue {
         QueueCapabilities::default()
             .with_durability(Durability::PowerLoss)
             .with_shared(true)
+            .with_limits(true)
+            .with_fairness(true)
     }
 
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {

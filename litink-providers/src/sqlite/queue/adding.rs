@@ -2,9 +2,10 @@
 
 use litink_core::{
     JobId, Result,
-    queue::{Enqueued, JobState, NewJob},
+    queue::{Enqueued, JobState, NewJob, validate},
 };
 use rusqlite::OptionalExtension;
+use serde_json::json;
 
 use super::micros;
 use crate::sqlite::{
@@ -24,13 +25,15 @@ fn add_one(tx: &Tx<'_>, job: &NewJob, now: i64) -> Result<Enqueued> {
     } else {
         JobState::Available
     };
+    let limits = validate::limits(&job.limits);
+    let limits = (!limits.is_empty()).then(|| json!(limits).to_string());
     let added = tx
         .prepare(
             "INSERT INTO jobs (
                 id, group_id, kind, tenant, priority, state, attempt, max_attempts, crashes,
                 max_crashes, created_at, scheduled_at, token, turn, cancel, idempotency_key,
-                trace, args
-            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13)
+                trace, args, limits
+            ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13, ?14)
             ON CONFLICT DO NOTHING",
         )?
         .execute(rusqlite::params![
@@ -47,6 +50,7 @@ fn add_one(tx: &Tx<'_>, job: &NewJob, now: i64) -> Result<Enqueued> {
             job.idempotency_key,
             job.trace,
             job.args.to_string(),
+            limits,
         ])
         .db()?;
     if added > 0 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use litink_core::{
     Error, ErrorKind, Result,
-    queue::{Command, JobState, Selector},
+    queue::{Command, JobState, Limit, Selector},
 };
 
 use super::{
@@ -41,6 +41,16 @@ fn apply(tx: &Tx<'_>, command: &Command) -> Result<u64> {
         Command::Resume { kind } => {
             tx.execute("DELETE FROM paused_kinds WHERE kind = ?", [kind])?
         }
+        Command::Limit { key, limit } => set_limit(tx, key, limit.unwrap_or_default())?,
+        Command::Throttle { key, time } => throttle(tx, key, *time, now)?,
+        Command::Weigh { tenant, weight } => tx.execute(
+            "INSERT INTO job_weights (tenant, weight) VALUES (?1, ?2)
+            ON CONFLICT (tenant) DO UPDATE SET weight = ?2",
+            (
+                tenant.map_or(Vec::new(), |it| it.0.as_bytes().to_vec()),
+                weight,
+            ),
+        )?,
         _ => return Err(unknown()),
     };
     Ok(touched as u64)
@@ -124,6 +134,30 @@ fn replay(tx: &Tx<'_>, seq: i64, now: i64) -> Result<bool> {
     Ok(replayed > 0)
 }
 
+fn set_limit(tx: &Tx<'_>, key: &str, limit: Limit) -> Result<usize> {
+    let rate = limit.rate.map(|rate| (rate.jobs, micros(rate.per)));
+    tx.execute(
+        "INSERT INTO job_limits (key, concurrency, rate_jobs, rate_per) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (key) DO UPDATE SET concurrency = ?2, rate_jobs = ?3, rate_per = ?4",
+        (
+            key,
+            limit.concurrency,
+            rate.map(|(jobs, _)| jobs),
+            rate.map(|(_, per)| per),
+        ),
+    )
+}
+
+fn throttle(tx: &Tx<'_>, key: &str, time: Duration, now: i64) -> Result<usize> {
+    let until = (!time.is_zero()).then(|| now + micros(time));
+    tx.execute(
+        "INSERT INTO job_limits (key, throttled_until) VALUES (?1, ?2)
+        ON CONFLICT (key) DO UPDATE
+            SET throttled_until = iif(?2 IS NULL, NULL, max(ifnull(throttled_until, 0), ?2))",
+        (key, until),
+    )
+}
+
 async fn prune(database: &SqliteDatabase, older_than: Duration) -> Result<u64> {
     let mut pruned = 0;
     loop {
@@ -137,6 +171,12 @@ async fn prune(database: &SqliteDatabase, older_than: Duration) -> Result<u64> {
 
 fn prune_some(tx: &Tx<'_>, older_than: Duration) -> Result<usize> {
     let latest = tx.now() - micros(older_than);
+    // Keys that limit nothing, too.
+    tx.execute(
+        "DELETE FROM job_limits WHERE running = 0 AND concurrency IS NULL AND rate_jobs IS NULL
+            AND ifnull(throttled_until, 0) <= ?",
+        [tx.now()],
+    )?;
     tx.execute(
         "DELETE FROM jobs WHERE seq IN (
             SELECT seq FROM jobs WHERE finished_at IS NOT NULL AND finished_at <= ? LIMIT ?

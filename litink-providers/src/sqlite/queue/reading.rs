@@ -55,7 +55,7 @@ pub(super) fn list(
     let mut rows = statement.query(params_from_iter(params)).db()?;
     let mut found: Vec<(Job, i64)> = Vec::new();
     while let Some(row) = rows.next().map_err(database_error)? {
-        found.push((job(row)?, row.get(18).db()?));
+        found.push((job(row)?, row.get(19).db()?));
     }
     let more = found.len() > limit;
     found.truncate(limit);

@@ -7,6 +7,7 @@ use litink_core::{
 };
 use rusqlite::Row;
 
+use super::sharing::keys;
 use crate::sqlite::error::{DbResult, corrupt};
 
 /// What [`job`] reads, in its order. `?1` is the store's time: a job that is due is available even
@@ -15,12 +16,12 @@ pub(super) const READ_COLUMNS: &str = "id, group_id, kind, tenant, priority, tok
     CASE WHEN state IN ('scheduled', 'retryable') AND scheduled_at <= ?1
         THEN 'available' ELSE state END,
     attempt, max_attempts, crashes, max_crashes, created_at, scheduled_at, finished_at,
-    idempotency_key, trace, error, args";
+    idempotency_key, trace, error, args, limits";
 
 /// The same in a statement that has just written the state.
 pub(super) const COLUMNS: &str = "id, group_id, kind, tenant, priority, token, state,
     attempt, max_attempts, crashes, max_crashes, created_at, scheduled_at, finished_at,
-    idempotency_key, trace, error, args";
+    idempotency_key, trace, error, args, limits";
 
 /// The job of a row of [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
@@ -30,10 +31,21 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job> {
     let (Some(state), Some(args)) = (state, args) else {
         return Err(corrupt().with_context("table", "jobs"));
     };
-    plain_columns(row, state, args).db()
+    let limits = row
+        .get_ref(18)
+        .db()?
+        .as_str_or_null()
+        .map_err(|_| corrupt())?;
+    let limits = keys(limits)?;
+    plain_columns(row, state, args, limits).db()
 }
 
-fn plain_columns(row: &Row<'_>, state: JobState, args: serde_json::Value) -> rusqlite::Result<Job> {
+fn plain_columns(
+    row: &Row<'_>,
+    state: JobState,
+    args: serde_json::Value,
+    limits: Vec<String>,
+) -> rusqlite::Result<Job> {
     Ok(Job {
         id: JobId(row.get(0)?),
         group: row.get(1)?,
@@ -51,7 +63,7 @@ fn plain_columns(row: &Row<'_>, state: JobState, args: serde_json::Value) -> rus
         scheduled_at: time(row.get(12)?),
         finished_at: row.get::<_, Option<_>>(13)?.map(time),
         idempotency_key: row.get(14)?,
-        limits: Vec::new(),
+        limits,
         trace: row.get(15)?,
         error: row.get(16)?,
     })

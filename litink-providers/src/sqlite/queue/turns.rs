@@ -1,7 +1,5 @@
 //! One pass of a worker's turn.
 
-use std::cmp::Reverse;
-
 use litink_core::{
     Result, SessionId,
     queue::{Exchanged, Lease, Leased, Outcome, Settle, Turn},
@@ -11,6 +9,7 @@ use rusqlite::Connection;
 use super::{
     rows::{COLUMNS, leased},
     sessions::{cancels, last_turn, rescue},
+    sharing::best,
     transitions::{Place, by_id, move_to, name},
 };
 use crate::sqlite::{error::DbResult, writer::Tx};
@@ -46,7 +45,7 @@ pub(super) fn pass(tx: &Tx<'_>, session: SessionId, turn: &Turn, may_wait: bool)
         (session.0, number),
     )?;
     let put_back = |settle: &Settle| !matches!(settle.outcome, Outcome::Complete);
-    let news = promoted || rescued || turn.settle.iter().any(put_back);
+    let news = promoted || rescued || turn.settle.iter().any(put_back) || makes_room(tx, &settled)?;
     let exchanged = Exchanged {
         number: number.unsigned_abs(),
         settled,
@@ -55,6 +54,15 @@ pub(super) fn pass(tx: &Tx<'_>, session: SessionId, turn: &Turn, may_wait: bool)
         lost,
     };
     Ok(Pass::Over { exchanged, news })
+}
+
+/// Whether the end of an execution may let another begin, under a limit.
+fn makes_room(tx: &Tx<'_>, settled: &[bool]) -> Result<bool> {
+    if !settled.contains(&true) {
+        return Ok(false);
+    }
+    let mut limits = tx.prepare("SELECT 1 FROM job_limits")?;
+    limits.exists([]).db()
 }
 
 /// What is due is available; says whether there was any.
@@ -127,31 +135,6 @@ fn lease(tx: &Tx<'_>, session: SessionId, turn: &Turn, number: i64) -> Result<Ve
         jobs.push(job?);
     }
     Ok(jobs)
-}
-
-/// The numbers of the best available jobs of these kinds (none: of any) that are not paused.
-fn best(tx: &Tx<'_>, kinds: &[String], want: u32) -> Result<Vec<i64>> {
-    let kinds = open_kinds(tx.connection(), kinds)?;
-    let mut statement = tx.prepare(
-        "SELECT priority, scheduled_at, seq FROM jobs WHERE state = 'available' AND kind = ?
-        ORDER BY priority DESC, scheduled_at, seq LIMIT ?",
-    )?;
-    // Each kind's best in the order of its index, then the best of these: no sort of a backlog.
-    let mut found: Vec<(Reverse<i64>, i64, i64)> = Vec::new();
-    for kind in &kinds {
-        let rows = statement.query_map((kind, want), |row| {
-            Ok((Reverse(row.get(0)?), row.get(1)?, row.get(2)?))
-        });
-        found.extend(
-            rows.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-                .db()?,
-        );
-    }
-    if kinds.len() > 1 {
-        found.sort_unstable();
-        found.truncate(want as usize);
-    }
-    Ok(found.into_iter().map(|(_, _, seq)| seq).collect())
 }
 
 /// Of these kinds (none: of those that have an available job), the ones that are not paused.

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     micros,
-    turns::{Pass, open_kinds, pass},
+    sharing::{has_open, next_opening},
+    turns::{Pass, pass},
 };
 use crate::sqlite::{database::SqliteDatabase, error::DbResult, writer::now_micros};
 
@@ -70,11 +71,11 @@ enum Look {
 fn look(connection: &Connection, session: SessionId, turn: &Turn) -> Result<Look> {
     let now = now_micros();
     if is_lost_or_cancelled(connection, session, now)?
-        || (turn.want > 0 && has_available(connection, &turn.kinds)?)
+        || (turn.want > 0 && has_open(connection, &turn.kinds, now)?)
     {
         return Ok(Look::Now);
     }
-    Ok(match next_event(connection)? {
+    Ok(match next_event(connection, now)? {
         None => Look::Never,
         Some(at) if at <= now => Look::Now,
         Some(at) => Look::After(Duration::from_micros((at - now).unsigned_abs())),
@@ -91,20 +92,9 @@ fn is_lost_or_cancelled(connection: &Connection, session: SessionId, now: i64) -
         .db()
 }
 
-fn has_available(connection: &Connection, kinds: &[String]) -> Result<bool> {
-    let mut statement = connection
-        .prepare_cached("SELECT 1 FROM jobs WHERE state = 'available' AND kind = ? LIMIT 1")
-        .db()?;
-    for kind in open_kinds(connection, kinds)? {
-        if statement.exists([kind]).db()? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// When the state changes next by itself: a job is due, a session expires.
-fn next_event(connection: &Connection) -> Result<Option<i64>> {
+/// When the state changes next by itself: a job is due, a session expires, a
+/// rate opens.
+fn next_event(connection: &Connection, now: i64) -> Result<Option<i64>> {
     let first = |sql| {
         let mut statement = connection.prepare_cached(sql)?;
         statement
@@ -120,5 +110,6 @@ fn next_event(connection: &Connection) -> Result<Option<i64>> {
     let expiry = first("SELECT min(expires_at) FROM job_sessions")
         .db()?
         .flatten();
-    Ok(due.into_iter().chain(expiry).min())
+    let opening = next_opening(connection, now)?;
+    Ok([due, expiry, opening].into_iter().flatten().min())
 }
