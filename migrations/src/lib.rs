@@ -57,6 +57,11 @@ pub const POSTGRES: &[Migration] = &[
         name: "events",
         sql: include_str!("../postgres/0005_events.sql"),
     },
+    Migration {
+        version: 6,
+        name: "storage",
+        sql: include_str!("../postgres/0006_storage.sql"),
+    },
 ];
 
 /// What [`POSTGRES`] builds on and Supabase has: roles, and the functions of the schema `auth`.

@@ -95,6 +95,12 @@ impl Fresh {
         on(&self.server, &self.name)
     }
 
+    /// Brings it to today's schema.
+    pub(crate) async fn migrate(&self) {
+        let opened = PostgresDatabase::open(self.url().as_str()).await;
+        opened.unwrap().close().await;
+    }
+
     pub(crate) async fn connect(&self) -> PgConnection {
         connect(&self.url()).await
     }

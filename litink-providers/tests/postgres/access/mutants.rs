@@ -4,15 +4,8 @@
 use litink_core::schema::TABLES;
 use sqlx::PgConnection;
 
-use super::{ROLES, VERBS, granted, misbehaves, prepared, probes, snapshot};
+use super::{Mutant, Probe, ROLES, VERBS, granted, misbehaves, prepared, probes, snapshot};
 use crate::server::run;
-
-/// A change for the worse.
-struct Mutant {
-    sql: String,
-    /// Whether a second layer hides it from all that can be tried; the catalogue shows it then.
-    hidden: bool,
-}
 
 async fn policies(connection: &mut PgConnection) -> Vec<Mutant> {
     let found: Vec<(String, String, String, bool, bool)> = sqlx::query_as(
@@ -142,16 +135,25 @@ async fn every_mutant_is_noticed() {
     mutants.extend(rights());
     mutants.extend(functions());
     assert!(mutants.len() > 250, "{}", mutants.len());
-    let probes = probes();
+    try_all(&mut connection, &mutants, &probes(), false).await;
+}
+
+/// Makes each change, sees that it is noticed, and takes it back.
+pub(super) async fn try_all(
+    connection: &mut PgConnection,
+    mutants: &[Mutant],
+    probes: &[Probe],
+    storage: bool,
+) {
     let mut survivors = Vec::new();
-    for Mutant { sql, hidden } in &mutants {
-        run(&mut connection, "begin").await.unwrap();
-        run(&mut connection, sql).await.expect(sql);
+    for Mutant { sql, hidden } in mutants {
+        run(connection, "begin").await.unwrap();
+        run(connection, sql).await.expect(sql);
         let noticed = match hidden {
-            true => snapshot::differs(&mut connection).await,
-            false => misbehaves(&mut connection, &probes).await,
+            true => snapshot::differs(connection, storage).await,
+            false => misbehaves(connection, probes).await,
         };
-        run(&mut connection, "rollback").await.unwrap();
+        run(connection, "rollback").await.unwrap();
         if noticed.is_empty() {
             survivors.push(sql);
         }

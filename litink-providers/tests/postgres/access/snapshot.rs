@@ -6,14 +6,17 @@ use sqlx::PgConnection;
 
 use super::{ROLES, VERBS, granted};
 
-/// What differs from what the schema says.
-pub(super) async fn differs(connection: &mut PgConnection) -> Vec<String> {
+/// What differs from what the schema says, with or without a Storage in the database.
+pub(super) async fn differs(connection: &mut PgConnection, storage: bool) -> Vec<String> {
     let found: Vec<String> = sqlx::query_scalar(SNAPSHOT)
         .persistent(false)
         .fetch_all(connection)
         .await
         .unwrap();
-    let expected = expected();
+    let mut expected = expected();
+    if storage {
+        expected.extend(expected_of_storage());
+    }
     let surplus = found.iter().filter(|line| !expected.contains(line));
     let missing = expected.iter().filter(|line| !found.contains(line));
     surplus
@@ -29,7 +32,7 @@ const SNAPSHOT: &str = "
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     cross join aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
     left join pg_roles r on r.oid = a.grantee
-    where n.nspname in ('public', 'litink') and c.relkind in ('r', 'v', 'm', 'p', 'S')
+    where n.nspname in ('public', 'litink', 'storage') and c.relkind in ('r', 'v', 'm', 'p', 'S')
     and a.grantee <> c.relowner
     union all
     select format('%s on column %s.%s.%s to %s', lower(a.privilege_type), n.nspname, c.relname,
@@ -37,37 +40,37 @@ const SNAPSHOT: &str = "
     from pg_attribute t join pg_class c on c.oid = t.attrelid
     join pg_namespace n on n.oid = c.relnamespace
     cross join aclexplode(t.attacl) a left join pg_roles r on r.oid = a.grantee
-    where n.nspname in ('public', 'litink') and a.grantee <> c.relowner
+    where n.nspname in ('public', 'litink', 'storage') and a.grantee <> c.relowner
     union all
     select format('execute on function %s.%s to %s', n.nspname, p.proname,
         coalesce(r.rolname, 'public'))
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
     left join pg_roles r on r.oid = a.grantee
-    where n.nspname in ('public', 'litink') and a.grantee <> p.proowner
+    where n.nspname in ('public', 'litink', 'storage') and a.grantee <> p.proowner
     union all
     select format('function %s.%s runs as its owner', n.nspname, p.proname)
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname in ('public', 'litink') and p.prosecdef
+    where n.nspname in ('public', 'litink', 'storage') and p.prosecdef
     union all
     select format('function %s.%s has no search_path', n.nspname, p.proname)
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname in ('public', 'litink')
+    where n.nspname in ('public', 'litink', 'storage')
     and not exists (select from unnest(p.proconfig) c where c like 'search_path=%')
     union all
-    select format('%s on schema litink to %s', lower(a.privilege_type),
+    select format('%s on schema %s to %s', lower(a.privilege_type), n.nspname,
         coalesce(r.rolname, 'public'))
     from pg_namespace n cross join aclexplode(n.nspacl) a
     left join pg_roles r on r.oid = a.grantee
-    where n.nspname = 'litink' and a.grantee <> n.nspowner
+    where n.nspname in ('litink', 'storage') and a.grantee <> n.nspowner
     union all
     select format('%s.%s has row-level security', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname in ('public', 'litink') and c.relkind in ('r', 'p') and c.relrowsecurity
+    where n.nspname in ('public', 'litink', 'storage') and c.relkind in ('r', 'p') and c.relrowsecurity
     union all
     select format('policy %s.%s %s %s: %s / %s', schemaname, tablename, lower(cmd),
         array_to_string(roles, '+'), coalesce(qual, ''), coalesce(with_check, ''))
-    from pg_policies where schemaname in ('public', 'litink')";
+    from pg_policies where schemaname in ('public', 'litink', 'storage')";
 
 const OWN: &str = "(owner = ( SELECT auth.uid() AS uid))";
 const BY_ROW: &str = "(visibility = 'published'::text)";
@@ -137,6 +140,38 @@ fn expected() -> Vec<String> {
         "litink.condition",
     ] {
         lines.push(format!("execute on function {name} to service_role"));
+    }
+    lines
+}
+
+fn expected_of_storage() -> Vec<String> {
+    let own = "(bucket_id = 'books'::text) AND starts_with(name, (('users/'::text || \
+               (( SELECT auth.uid() AS uid))::text) || '/'::text))";
+    let area = "(split_part(name, '/'::text, 3) = ANY (ARRAY['books'::text, 'covers'::text, \
+                'audio'::text, 'images'::text, 'videos'::text, 'exports'::text]))";
+    let (read, written) = (format!("({own})"), format!("({own} AND {area})"));
+    let mut lines: Vec<String> = ["objects", "buckets"]
+        .map(|name| format!("storage.{name} has row-level security"))
+        .into();
+    for (command, using, check) in [
+        ("select", &*read, ""),
+        ("insert", "", &*written),
+        ("update", &*read, &*written),
+        ("delete", &*read, ""),
+    ] {
+        lines.push(format!(
+            "policy storage.objects {command} authenticated: {using} / {check}"
+        ));
+    }
+    lines.push("policy storage.buckets select authenticated: (id = 'books'::text) / ".into());
+    // Its own, see `storage.sql`.
+    lines.push("usage on schema storage to anon".into());
+    for role in ["authenticated", "service_role"] {
+        lines.push(format!("usage on schema storage to {role}"));
+        lines.push(format!("select on table storage.buckets to {role}"));
+        for verb in VERBS {
+            lines.push(format!("{verb} on table storage.objects to {role}"));
+        }
     }
     lines
 }
