@@ -75,6 +75,8 @@ impl Check {
     pub const VERSION: &str = "version";
     /// The version of litink's schema in it.
     pub const SCHEMA: &str = "schema";
+    /// What the role in which litink works may do.
+    pub const RIGHTS: &str = "rights";
     /// Whether litink may write, and reads what it wrote.
     pub const WRITE: &str = "write";
     /// Whether what users may see and do is kept by the system itself.

@@ -64,6 +64,14 @@ pub const POSTGRES: &[Migration] = &[
     },
 ];
 
+mod supabase;
+
+pub use supabase::for_supabase;
+
+/// A little to look at and to sign in with, for development: an account, and a published book.
+/// Idempotent. For PostgreSQL; never for a server that others reach, since it says its password.
+pub const POSTGRES_SEED: &str = include_str!("../seed.sql");
+
 /// What [`POSTGRES`] builds on and Supabase has: roles, and the functions of the schema `auth`.
 /// Idempotent; adds what is missing and changes nothing.
 pub const POSTGRES_BOOTSTRAP: &str = include_str!("../bootstrap/postgres.sql");

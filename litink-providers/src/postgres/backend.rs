@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use litink_core::{
-    Error, ErrorKind, Result,
+    Error, Result,
     backend::{Backend, Check, Migrated},
-    domain::Timestamp,
 };
 use litink_migrations::POSTGRES;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::PostgresDatabase;
 
@@ -25,7 +24,6 @@ impl Backend for PostgresDatabase {
     }
 
     async fn check(&self) -> Vec<Check> {
-        let before = chrono::Utc::now();
         let begun = Instant::now();
         let schema = match self.schema_version().await {
             Ok(version) => version,
@@ -36,15 +34,13 @@ impl Backend for PostgresDatabase {
             Check::new(Check::REACHABLE, reachable),
             Check::schema(schema, latest()),
         ];
+        let before = chrono::Utc::now();
         match self.look().await {
-            Ok(looked) => {
-                checks.push(Check::new(Check::VERSION, Ok(looked.version)));
-                let after = chrono::Utc::now();
-                checks.push(Check::clock(looked.now, before, after));
-                checks.push(Check::new(Check::ROW_SECURITY, looked.row_security));
-            }
+            Ok(looked) => checks.extend(looked.checks(before, chrono::Utc::now())),
             Err(error) => checks.push(Check::new(Check::VERSION, Err(error))),
         }
+        let outcome = self.row_security().await;
+        checks.push(Check::new(Check::ROW_SECURITY, outcome));
         checks.push(Check::new(Check::WRITE, self.try_writing().await));
         checks
     }
@@ -58,60 +54,7 @@ impl Backend for PostgresDatabase {
     }
 }
 
-struct Looked {
-    version: String,
-    now: Timestamp,
-    row_security: Result<String>,
-}
-
 impl PostgresDatabase {
-    async fn look(&self) -> Result<Looked> {
-        let looked = self
-            .call(
-                "SELECT jsonb_build_object(
-                    'version', current_setting('server_version'),
-                    'now', clock_timestamp(),
-                    'open', ARRAY(
-                        SELECT relname FROM pg_catalog.pg_class c
-                        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                        WHERE n.nspname = 'public' AND c.relkind = 'r' AND NOT c.relrowsecurity
-                        AND c.relname IN (SELECT jsonb_array_elements_text($1))))",
-                &json!(
-                    litink_core::schema::TABLES
-                        .iter()
-                        .map(|def| def.name)
-                        .collect::<Vec<_>>()
-                ),
-            )
-            .await?
-            .map_err(|_| Error::internal("a look was refused"))?;
-        let unreadable = || Error::internal("what the server says of itself cannot be read");
-        let text = |name: &str| looked.get(name).and_then(Value::as_str);
-        let open: Vec<&str> = looked
-            .get("open")
-            .and_then(Value::as_array)
-            .ok_or_else(unreadable)?
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        let now = text("now").ok_or_else(unreadable)?;
-        Ok(Looked {
-            version: text("version").ok_or_else(unreadable)?.to_owned(),
-            now: now.parse().map_err(|_| unreadable())?,
-            row_security: if open.is_empty() {
-                Ok("on for every table".into())
-            } else {
-                Err(Error::new(
-                    ErrorKind::Configuration,
-                    "tables have no row-level security, so a token of any user reads them through a \
-                     REST interface; run `ALTER TABLE ... ENABLE ROW LEVEL SECURITY` for each",
-                )
-                .with_code("row_security_off")
-                .with_context("tables", open.join(", ")))
-            },
-        })
-    }
-
     /// A commit of nothing under a new key, which writes and keeps the key.
     async fn try_writing(&self) -> Result<String> {
         let request = json!({ "key": uuid::Uuid::new_v4(), "keep_s": 0, "changes": [] });

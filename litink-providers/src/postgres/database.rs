@@ -167,6 +167,21 @@ impl PostgresDatabase {
         }
     }
 
+    /// A transaction in which nothing was said yet, for looking at things as another role.
+    pub(super) async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+        let Inner { pool, options, .. } = &*self.inner;
+        let mut transaction = pool
+            .begin()
+            .await
+            .map_err(|error| error::judge(error).error())?;
+        settings(options, true)
+            .persistent(false)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| error::judge(error).error())?;
+        Ok(transaction)
+    }
+
     /// Whether notifications reach this process.
     pub(super) fn can_listen(&self) -> bool {
         self.inner.options.pooler == Pooler::None

@@ -1,10 +1,10 @@
 //! Brings a database to today's schema.
 
-use litink_core::{Error, ErrorKind, Result, schema::TABLES};
+use litink_core::{Error, ErrorKind, Result};
 use litink_migrations::{Migration, POSTGRES, POSTGRES_BOOTSTRAP};
 use sqlx::{Connection, Executor, PgConnection};
 
-use super::error;
+use super::{adopt::adopt, error};
 
 /// Who holds this lock migrates; the others wait, and find nothing to do. ("litink" in ASCII.)
 const LOCK: i64 = 0x6c69_7469_6e6b;
@@ -28,13 +28,14 @@ pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Res
         .await
         .map_err(failed)?;
     let version = applied(&mut transaction).await?;
-    if version == 0 {
-        refuse_foreign(&mut transaction).await?;
-    }
     run(&mut transaction, POSTGRES_BOOTSTRAP)
         .await
         .map_err(not_prepared)?;
-    for Migration { sql, name, .. } in POSTGRES.iter().filter(|m| m.version > version) {
+    let known = match version {
+        0 => adopt(&mut transaction).await?,
+        version => version,
+    };
+    for Migration { sql, name, .. } in POSTGRES.iter().filter(|m| m.version > known) {
         run(&mut transaction, sql)
             .await
             .map_err(|error| error.with_context("migration", name))?;
@@ -81,30 +82,7 @@ async fn applied_in(transaction: &mut PgConnection) -> Result<u32> {
     Ok(version.unsigned_abs())
 }
 
-async fn refuse_foreign(connection: &mut PgConnection) -> Result<()> {
-    let names: Vec<String> = TABLES.iter().map(|def| def.name.to_owned()).collect();
-    let found: Vec<String> = sqlx::query_scalar(
-        "SELECT tablename::text FROM pg_catalog.pg_tables
-         WHERE schemaname = 'public' AND tablename = ANY ($1) ORDER BY 1",
-    )
-    .bind(names)
-    .persistent(false)
-    .fetch_all(connection)
-    .await
-    .map_err(failed)?;
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Configuration,
-        "the database has tables of another program with litink's names; give litink a database of \
-         its own",
-    )
-    .with_code("foreign_database")
-    .with_context("tables", found.join(", ")))
-}
-
-async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
+pub(super) async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
     connection
         .execute(sqlx::raw_sql(sql))
         .await
@@ -112,7 +90,7 @@ async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
         .map_err(failed)
 }
 
-fn failed(error: sqlx::Error) -> Error {
+pub(super) fn failed(error: sqlx::Error) -> Error {
     // Nobody's rows are in the statements of a migration, so the server's message can be shown.
     let message = error::database_error(&error).map(|raised| raised.message().to_owned());
     let error = error::judge(error).error();

@@ -4,8 +4,10 @@
 //! processes on any number of machines share one database. What a user may see is decided by the
 //! database's own row-level security, in the role of that user; see `migrations/postgres`.
 
+mod adopt;
 mod backend;
 mod database;
+mod doctor;
 mod error;
 mod events;
 mod migrate;

@@ -4,7 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod adopt;
 mod conformance;
+mod doctor;
 mod faults;
 mod schema;
+mod seed;
 mod server;
+mod supabase_cli;

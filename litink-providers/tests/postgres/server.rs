@@ -18,7 +18,7 @@ pub(crate) fn url() -> Option<Url> {
 }
 
 /// Says what is left out; a run that demands its programs fails.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let required = std::env::var("LITINK_REQUIRE_PROGRAMS").as_deref() == Ok("1");
     assert!(!required, "{why}");
     eprintln!("skipped: {why}");

@@ -1,0 +1,294 @@
+//! Supabase's own command line over litink's migrations, on a plain server. Needs the program and
+//! the packages beside it, `LITINK_TEST_SUPABASE_CLI`; `cargo xtask test rust` installs them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use litink_core::{
+    Actor, UserId,
+    backend::Backend,
+    repository::{Order, Query, Repository},
+    schema::{TABLES, TableDef},
+};
+use litink_migrations::{POSTGRES, POSTGRES_BOOTSTRAP, POSTGRES_SEED, for_supabase};
+use litink_providers::postgres::{PostgresDatabase, PostgresRepository};
+use uuid::Uuid;
+
+use crate::server::{Fresh, run, skip};
+
+/// A program that uses the types as those who write a frontend do.
+const SAMPLE: &str = include_str!("supabase_cli/sample.ts");
+
+/// A folder with `supabase/`, and the program.
+struct Project {
+    programs: PathBuf,
+    folder: PathBuf,
+}
+
+impl Project {
+    fn new(name: &str) -> Option<Self> {
+        let Ok(programs) = std::env::var("LITINK_TEST_SUPABASE_CLI") else {
+            skip("LITINK_TEST_SUPABASE_CLI is not set, so there is no Supabase command line");
+            return None;
+        };
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("supabase-{name}"));
+        fs::remove_dir_all(&folder).ok();
+        fs::create_dir_all(folder.join("supabase/migrations")).unwrap();
+        let programs = programs.into();
+        Some(Self { programs, folder })
+    }
+
+    /// Writes what `litink migrate --supabase` would.
+    fn add_migrations(&self) -> usize {
+        let folder = self.folder.join("supabase/migrations");
+        let present: Vec<String> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let files = for_supabase(&present, 20_260_101_000_000);
+        for (name, text) in &files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        files.len()
+    }
+
+    fn program(&self, name: &str, arguments: &[&str]) -> Output {
+        let program = self.programs.join("node_modules/.bin").join(name);
+        Command::new(program)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("DO_NOT_TRACK", "1")
+            .env("PGSSLMODE", "disable")
+            .output()
+            .unwrap()
+    }
+
+    fn supabase(&self, fresh: &Fresh, arguments: &[&str]) -> Output {
+        let remote = format!("--remote={}", fresh.url());
+        self.program("supabase", &[arguments, &["--yes", &remote]].concat())
+    }
+
+    /// What it printed; it must have succeeded.
+    fn done(&self, fresh: &Fresh, arguments: &[&str]) -> String {
+        let output = self.supabase(fresh, arguments);
+        let said = text(&output);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn text(output: &Output) -> String {
+    let both = [&*output.stdout, &*output.stderr].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+/// An empty database as Supabase's are: with the roles and the functions of `auth`.
+async fn project_database() -> Option<Fresh> {
+    let fresh = Fresh::new().await?;
+    let mut connection = fresh.connect().await;
+    run(&mut connection, POSTGRES_BOOTSTRAP).await.unwrap();
+    Some(fresh)
+}
+
+#[tokio::test]
+async fn what_it_pushed_is_current_and_is_not_pushed_again() {
+    let (Some(project), Some(fresh)) = (Project::new("push"), project_database().await) else {
+        return;
+    };
+    assert_eq!(project.add_migrations(), POSTGRES.len());
+    fs::write(project.folder.join("supabase/seed.sql"), POSTGRES_SEED).unwrap();
+    project.done(&fresh, &["db", "push", "--include-seed"]);
+    let database = PostgresDatabase::open(fresh.url().as_str()).await.unwrap();
+    let migrated = database.migrate().await.unwrap().unwrap();
+    assert_eq!((migrated.from, migrated.to), (6, 6));
+    for check in database.check().await {
+        check.outcome.unwrap();
+    }
+    let (books, applied): (i64, i64) = sqlx::query_as(
+        "select (select count(*) from public.books),
+            (select count(*) from supabase_migrations.schema_migrations)",
+    )
+    .fetch_one(&mut fresh.connect().await)
+    .await
+    .unwrap();
+    assert_eq!((books, applied as usize), (1, POSTGRES.len()));
+    assert_eq!(project.add_migrations(), 0);
+    let again = text(&project.supabase(&fresh, &["db", "push"]));
+    assert!(again.contains("up to date"), "{again}");
+    database.close().await;
+}
+
+#[tokio::test]
+async fn what_litink_migrated_is_pushed_over_without_harm() {
+    let (Some(project), Some(fresh)) = (Project::new("adopted"), project_database().await) else {
+        return;
+    };
+    fresh.migrate().await;
+    // As an older version left it, so that one migration is left to push.
+    let mut connection = fresh.connect().await;
+    let older =
+        "drop function litink.secure_storage; delete from litink.migrations where version = 6;
+        alter database %I set default_transaction_read_only = off";
+    let older = older.split("alter database").next().unwrap();
+    run(&mut connection, older).await.unwrap();
+    run(&mut connection, POSTGRES_SEED).await.unwrap();
+    project.add_migrations();
+    project.done(&fresh, &["db", "push"]);
+    let database = PostgresDatabase::open(fresh.url().as_str()).await.unwrap();
+    assert_eq!(database.migrate().await.unwrap().unwrap().from, 6);
+    for check in database.check().await {
+        check.outcome.unwrap();
+    }
+    let books: i64 = sqlx::query_scalar("select count(*) from public.books")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(books, 1);
+    database.close().await;
+}
+
+#[tokio::test]
+async fn another_programs_tables_stop_it_before_anything_is_done() {
+    let (Some(project), Some(fresh)) = (Project::new("foreign"), project_database().await) else {
+        return;
+    };
+    let mut connection = fresh.connect().await;
+    run(&mut connection, "create table public.chapters (cats text)")
+        .await
+        .unwrap();
+    project.add_migrations();
+    let output = project.supabase(&fresh, &["db", "push"]);
+    assert!(!output.status.success());
+    let said = text(&output);
+    assert!(said.contains("\"chapters\" already exists"), "{said}");
+    let left: (bool, bool) = sqlx::query_as(
+        "select to_regclass('public.books') is null, to_regnamespace('litink') is null",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(left, (true, true));
+}
+
+/// Every query that litink can make of a table.
+fn queries(def: &TableDef) -> Vec<(Actor, Query)> {
+    let user = UserId::random();
+    let base = || Query::new(def.table);
+    let mut queries = vec![
+        (Actor::Service, base()),
+        (Actor::Service, base().owner(user)),
+        (Actor::User(user), base().owner(user)),
+        (Actor::User(user), base()),
+    ];
+    if let Some(state) = def.states.first() {
+        let idle = base()
+            .states([*state])
+            .idle_for(std::time::Duration::from_secs(1));
+        queries.push((Actor::Service, idle));
+    }
+    if def.parent.is_some() {
+        let below = || base().parent(Uuid::nil());
+        queries.push((Actor::Service, below()));
+        if def.has_position() {
+            queries.push((Actor::Service, below().order(Order::Position)));
+        }
+    }
+    queries
+}
+
+/// The advisors' only finding in an empty database is that no index was used yet. So litink asks
+/// all that it can ask, and an index that serves nothing is found.
+#[tokio::test]
+async fn the_advisors_find_nothing() {
+    let (Some(project), Some(fresh)) = (Project::new("advisors"), project_database().await) else {
+        return;
+    };
+    project.add_migrations();
+    project.done(&fresh, &["db", "push"]);
+    let mut connection = fresh.connect().await;
+    let name = fresh.url().path().trim_start_matches('/').to_owned();
+    // Tables without rows are read whole otherwise.
+    run(
+        &mut connection,
+        &format!("alter database {name} set enable_seqscan = off"),
+    )
+    .await
+    .unwrap();
+    let database = PostgresDatabase::open(fresh.url().as_str()).await.unwrap();
+    let repository = PostgresRepository::new(database.clone());
+    for def in TABLES {
+        for (actor, query) in queries(def) {
+            let listed = repository.list(actor, &query).await;
+            assert!(listed.is_ok() || def.access == litink_core::schema::Access::None);
+        }
+    }
+    database.close().await;
+    let used = text(&project.supabase(
+        &fresh,
+        &[
+            "db",
+            "advisors",
+            "--level",
+            "info",
+            "--type",
+            "all",
+            "--fail-on",
+            "info",
+        ],
+    ));
+    assert!(used.contains("No issues found"), "{used}");
+}
+
+#[tokio::test]
+async fn its_types_compile_with_supabase_js() {
+    let (Some(project), Some(fresh)) = (Project::new("types"), project_database().await) else {
+        return;
+    };
+    project.add_migrations();
+    project.done(&fresh, &["db", "push"]);
+    let types = project.done(
+        &fresh,
+        &["gen", "types", "--lang", "typescript", "--schema", "public"],
+    );
+    for def in TABLES {
+        assert!(
+            types.contains(&format!("\"{}\": {{", def.name)),
+            "{}",
+            def.name
+        );
+    }
+    fs::write(project.folder.join("database.ts"), types).unwrap();
+    let link = project.folder.join("node_modules");
+    std::os::unix::fs::symlink(project.programs.join("node_modules"), link).unwrap();
+    let compile = |sample: &str| {
+        fs::write(project.folder.join("sample.ts"), sample).unwrap();
+        let strict = [
+            "--strict",
+            "--noEmit",
+            "--skipLibCheck",
+            "--module",
+            "nodenext",
+        ];
+        let arguments = [
+            &strict[..],
+            &["--types", "node", "--target", "es2022", "sample.ts"],
+        ];
+        project.program("tsc", &arguments.concat())
+    };
+    let compiled = compile(SAMPLE);
+    assert!(compiled.status.success(), "{}", text(&compiled));
+    // And they say something.
+    for wrong in ["'titel'", "visibility: 1"] {
+        let right = if wrong.starts_with('\'') {
+            "'title'"
+        } else {
+            "visibility: 'published'"
+        };
+        let sample = SAMPLE.replacen(right, wrong, 1);
+        assert_ne!(sample, SAMPLE);
+        assert!(!compile(&sample).status.success(), "{wrong}");
+    }
+}
