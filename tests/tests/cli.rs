@@ -306,6 +306,43 @@ fn books_runs_voices_doctor_migrate_and_openapi_answer() {
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
 }
 
+#[test]
+fn migrations_are_written_for_the_supabase_command_line_and_nothing_is_overwritten() {
+    let home = Home::new();
+    let project = home.0.path().join("project");
+    let folder = project.join("supabase/migrations");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("29990101000000_own.sql"), "select 1").unwrap();
+    let project = project.to_str().unwrap();
+    let files = || {
+        let entries = fs::read_dir(&folder).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    home.litink(&["migrate", "--supabase", project, "--seed"]);
+    let first = files();
+    // Later than what is there, or `supabase db push` refuses them.
+    assert_eq!(first[0], "29990101000000_own.sql");
+    assert_eq!(first[1], "29990101000001_litink_0001_tables.sql");
+    assert!(first.len() > 6, "{first:?}");
+    let again = home.litink(&["migrate", "--supabase", project, "--seed"]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("every migration is there"));
+    assert_eq!(files(), first);
+    assert!(
+        !home.0.path().join("data").exists(),
+        "no database is opened"
+    );
+
+    let seed = folder.with_file_name("seed.sql");
+    fs::write(&seed, "select 'own'").unwrap();
+    let refused = home.command(&["migrate", "--supabase", project, "--seed"]);
+    let refused = { refused }.output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("file_exists"));
+    assert_eq!(fs::read_to_string(&seed).unwrap(), "select 'own'");
+}
+
 /// With the password on the standard input.
 fn add(home: &Home, email: &str, password: &str) -> Output {
     let (reader, mut writer) = std::io::pipe().unwrap();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod bench;
 mod demo;
 mod lint;
+mod npm;
 mod packages;
 mod servers;
 mod shell;
@@ -14,7 +15,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   demo         set up what is missing, build, and make an audiobook of the book that ships here
-  test [PART]  run every test: rust, docs, python, node, browser, parity (default: all of them)
+  test [PART]  run every test: rust, postgres, docs, python, node, browser, parity (default: all of them)
   lint         formatting, clippy and the rules of the house, as CI runs them
   bench        run the benchmarks and print one table
 

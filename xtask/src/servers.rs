@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    packages,
+    npm, packages,
     shell::{Result, TempDir, command, has, read, run, target},
 };
 
@@ -30,8 +30,24 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts a server of the newest version that is installed; installs Debian's where none is.
     pub(crate) fn start() -> Result<Self> {
-        let programs = programs()?;
-        let folder = TempDir::new("postgres")?;
+        Self::of(TempDir::new("postgres")?, &programs()?)
+    }
+
+    /// Starts a server of npm's version, beside Debian's; `None` where there is none for this
+    /// machine.
+    pub(crate) fn start_newer() -> Result<Option<Self>> {
+        let Some(newer) = npm::postgres()? else {
+            return Ok(None);
+        };
+        programs()?;
+        // Where whoever the server runs as may read it.
+        let folder = TempDir::new("postgres-newer")?;
+        let own = folder.path().join("native");
+        read(command("cp").arg("-r").arg(newer).arg(&own))?;
+        Self::of(folder, &own.join("bin")).map(Some)
+    }
+
+    fn of(folder: TempDir, programs: &Path) -> Result<Self> {
         let password = random()?;
         let data = folder.path().join("data");
         let secret = folder.path().join("password");
@@ -69,7 +85,7 @@ impl Postgres {
             url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"),
             folder,
         };
-        started.wait(&programs.join("pg_isready"), port, &log)?;
+        started.wait(&self::programs()?.join("pg_isready"), port, &log)?;
         Ok(started)
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    packages, servers,
+    npm, packages, servers,
     shell::{self, Result, TempDir, cargo, command, has, read, root, target},
 };
 
@@ -16,6 +16,7 @@ type Part = (&'static str, fn() -> Result);
 
 const PARTS: &[Part] = &[
     ("rust", rust),
+    ("postgres", postgres),
     ("docs", docs),
     ("python", python),
     ("node", node),
@@ -60,6 +61,9 @@ const POSTGRES: &str = "LITINK_TEST_POSTGRES_URL";
 /// And by which the pooler before it.
 const PGBOUNCER: &str = "LITINK_TEST_PGBOUNCER_URL";
 
+/// By which the Supabase command line.
+const SUPABASE_CLI: &str = "LITINK_TEST_SUPABASE_CLI";
+
 fn rust() -> Result {
     // Tests start this program; cargo does not build another package's program for them.
     shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
@@ -87,8 +91,31 @@ fn rust() -> Result {
     tests.env(POSTGRES, url).env(PGBOUNCER, pooler.url());
     let programs = servers::Programs::install()?;
     tests.envs(programs.env());
+    tests.env(SUPABASE_CLI, npm::supabase_cli()?);
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
     shell::run(cargo().args(["test", "--workspace", "--doc"]))
+}
+
+/// What is tested on Postgres, on a newer version than Debian's.
+fn postgres() -> Result {
+    let Some(server) = servers::Postgres::start_newer()? else {
+        println!("[xtask] skipped: npm has no newer Postgres for this machine");
+        return Ok(());
+    };
+    let pooler = servers::PgBouncer::start(server.url())?;
+    // As `rust` builds it, so that nothing is built again.
+    let mut tests = cargo();
+    if has("cargo-nextest") {
+        tests.args(["nextest", "run", "--no-fail-fast"]);
+    } else {
+        tests.arg("test");
+    }
+    tests.args(["--workspace", "--test", "postgres"]);
+    tests
+        .env(POSTGRES, server.url())
+        .env(PGBOUNCER, pooler.url());
+    tests.env(SUPABASE_CLI, npm::supabase_cli()?);
+    shell::run(tests.env(REQUIRE.0, REQUIRE.1))
 }
 
 fn docs() -> Result {

@@ -96,7 +96,8 @@ const OPEN: &str = "
             CROSS JOIN unnest('{anon,authenticated}'::text[]) role
             WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'litink\\_%'
             AND has_function_privilege(role, p.oid, 'EXECUTE')),
-        'storage', to_regclass('storage.objects') IS NOT NULL,
+        'storage', EXISTS (SELECT FROM pg_catalog.pg_tables
+            WHERE schemaname = 'storage' AND tablename = 'objects'),
         'secured', (SELECT count(*) FROM pg_catalog.pg_policies
             WHERE schemaname = 'storage' AND policyname LIKE 'litink\\_%') >= 5,
         'readable', coalesce((

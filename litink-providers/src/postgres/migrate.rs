@@ -31,11 +31,11 @@ pub(super) async fn prepare(connection: &mut PgConnection, migrate: bool) -> Res
     run(&mut transaction, POSTGRES_BOOTSTRAP)
         .await
         .map_err(not_prepared)?;
-    let known = match version {
+    let version = match version {
         0 => adopt(&mut transaction).await?,
         version => version,
     };
-    for Migration { sql, name, .. } in POSTGRES.iter().filter(|m| m.version > known) {
+    for Migration { sql, name, .. } in POSTGRES.iter().filter(|m| m.version > version) {
         run(&mut transaction, sql)
             .await
             .map_err(|error| error.with_context("migration", name))?;

@@ -12,7 +12,7 @@ async fn tables(connection: &mut PgConnection) -> Vec<String> {
     let names: Vec<&str> = TABLES.iter().map(|def| def.name).collect();
     sqlx::query_scalar(
         "select format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable,
-            (select relacl || ' ' || relrowsecurity::text from pg_class
+            (select relacl::text || ' ' || relrowsecurity::text from pg_class
                 where oid = ('public.' || table_name)::regclass))
          from information_schema.columns
          where table_schema = 'public' and table_name <> all ($1) or table_name = 'books'
