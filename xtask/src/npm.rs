@@ -8,7 +8,7 @@ use crate::shell::{Result, command, read, run, target};
 const SUPABASE_CLI: &[&str] = &[
     "supabase@3.1.0",
     "@supabase/supabase-js@2.119.1",
-    "@types/node@20.19.25",
+    "@types/node@20.19.43",
     "typescript@7.0.2",
 ];
 
