@@ -65,3 +65,18 @@ fn install(name: &str, packages: &[&str]) -> Result<PathBuf> {
     fs::write(list, wanted).map_err(failed)?;
     Ok(folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_are_there_and_of_their_versions() {
+        let folder = supabase_cli().unwrap().join("node_modules/.bin");
+        for (program, package) in [("supabase", SUPABASE_CLI[0]), ("tsc", SUPABASE_CLI[3])] {
+            let said = read(command(folder.join(program)).arg("--version")).unwrap();
+            let (_, version) = package.split_once('@').unwrap();
+            assert!(said.contains(version), "{said}");
+        }
+    }
+}

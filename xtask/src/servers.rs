@@ -410,6 +410,21 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_postgres_runs_beside_debians() {
+        let Some(newer) = Postgres::start_newer().unwrap() else {
+            println!("skipped: npm has no newer Postgres for this machine");
+            return;
+        };
+        let server = Postgres::start().unwrap();
+        let version = |server: &Postgres| -> u32 {
+            let mut psql = Command::new(programs().unwrap().join("psql"));
+            let said = read(psql.args([server.url(), "-Atc", "show server_version_num"])).unwrap();
+            said.trim().parse().unwrap()
+        };
+        assert!(version(&newer) / 10_000 > version(&server) / 10_000);
+    }
+
+    #[test]
     fn servers_answer_and_leave_nothing() {
         let server = Postgres::start().unwrap();
         let pooler = PgBouncer::start(server.url()).unwrap();

@@ -248,7 +248,7 @@ impl PostgresDatabase {
             }
         };
         let name = def.name;
-        // The newest of what is shown: policies that leak show everything.
+        // A policy that leaks shows the first rows, too.
         let sql = format!(
             "SELECT EXISTS (SELECT FROM (
                 SELECT * FROM public.{name} LIMIT 1000) t WHERE {hidden})"
