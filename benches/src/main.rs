@@ -7,6 +7,7 @@ mod import;
 mod load;
 mod machine;
 mod peers;
+mod postgres;
 mod process;
 mod scheduling;
 mod server;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let mut rows = table::section("scheduling", scheduling::rows());
     let peers = peers::Peers::prepare();
     rows.extend(table::section("server", server::rows(peers.as_ref())));
+    rows.extend(table::section("postgres", postgres::rows(peers.as_ref())));
     rows.extend(table::section("import", import::rows(peers.as_ref())));
     rows.extend(table::section("criterion", criterion::rows(read_only)));
     println!("{}\n", machine::describe());

@@ -1,9 +1,13 @@
 //! `cargo xtask bench`: the benchmarks, as one table.
 
-use crate::shell::{self, Result, cargo};
+use crate::{
+    servers,
+    shell::{self, Result, cargo},
+};
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     shell::run(cargo().args(["build", "--release", "--package", "litink-server"]))?;
+    let server = servers::Postgres::start()?;
     shell::run(
         cargo()
             .args([
@@ -15,6 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
                 "table",
                 "--",
             ])
-            .args(arguments),
+            .args(arguments)
+            .env("LITINK_BENCH_POSTGRES_URL", server.url()),
     )
 }
