@@ -62,6 +62,11 @@ pub const POSTGRES: &[Migration] = &[
         name: "storage",
         sql: include_str!("../postgres/0006_storage.sql"),
     },
+    Migration {
+        version: 7,
+        name: "expiry",
+        sql: include_str!("../postgres/0007_expiry.sql"),
+    },
 ];
 
 mod supabase;

@@ -16,6 +16,9 @@ const MARKS: &[&str] = &[
     "to_regprocedure('public.litink_commit_v1(jsonb)') IS NOT NULL",
     "to_regprocedure('public.litink_publish_v1(jsonb)') IS NOT NULL",
     "to_regprocedure('litink.secure_storage(text)') IS NOT NULL",
+    "EXISTS (SELECT FROM pg_catalog.pg_proc
+        WHERE oid = to_regprocedure('public.litink_commit_v1(jsonb)')
+        AND prosrc LIKE '%old.expires_at < statement_timestamp()%')",
 ];
 
 /// The table of the history, should it be gone, with the rights that the migrations gave it.

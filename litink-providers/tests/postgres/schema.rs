@@ -224,6 +224,40 @@ async fn newer_older_and_foreign_schemas_are_told_apart() {
     assert_eq!(code(true).await, "schema_too_new");
 }
 
+/// Keys are kept for two days, and no commit looks at those of others.
+#[tokio::test]
+async fn a_commit_looks_at_the_keys_that_expired_and_no_others() {
+    let Some(fresh) = Fresh::new().await else {
+        return;
+    };
+    fresh.migrate().await;
+    let mut connection = fresh.connect().await;
+    run(
+        &mut connection,
+        "insert into litink.commits (actor, key, expires_at)
+            select gen_random_uuid(), gen_random_uuid(), now() + interval '1 day'
+            from generate_series(1, 5000);
+         insert into litink.commits (actor, key, expires_at)
+            select gen_random_uuid(), gen_random_uuid(), now() - interval '1 day'
+            from generate_series(1, 20);
+         analyze litink.commits;
+         begin;
+         select public.litink_commit_v1(jsonb_build_object('key', gen_random_uuid(), 'changes', '[]'::jsonb))",
+    )
+    .await
+    .unwrap();
+    let (read, left): (i64, i64) = sqlx::query_as(
+        "select (select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_all_tables
+                where relid = 'litink.commits'::regclass),
+            (select count(*) from litink.commits where expires_at < now())",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(left, 12);
+    assert!(read < 50, "{read}");
+}
+
 /// A login that owns nothing and may only take the roles, as on somebody else's server; without
 /// the roles it is told what to do.
 #[tokio::test]
