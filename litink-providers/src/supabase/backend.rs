@@ -70,9 +70,9 @@ impl Backend for SupabaseRepository {
         }
         Err(Error::new(
             ErrorKind::Configuration,
-            "a Supabase project's tables cannot be made over REST; run `supabase db push` with \
-             litink's migrations, or `litink migrate` with `database_url` set to the database's own \
-             `postgres://` URL",
+            "a Supabase project's tables cannot be made over REST; run `litink migrate --supabase .` \
+             and `supabase db push`, or `litink migrate` with `database_url` set to the database's \
+             own `postgres://` URL",
         )
         .with_code("schema_too_old")
         .with_context("found", found)
