@@ -137,11 +137,11 @@ async fn what_litink_migrated_is_pushed_over_without_harm() {
     fresh.migrate().await;
     // As an older version left it, so that some migrations are left to push.
     let mut connection = fresh.connect().await;
-    let older =
-        "drop function litink.secure_storage; delete from litink.migrations where version = 6;
-        alter database %I set default_transaction_read_only = off";
-    let older = older.split("alter database").next().unwrap();
-    run(&mut connection, older).await.unwrap();
+    let older = "drop function litink.secure_storage;
+        delete from litink.migrations where version > 5;";
+    run(&mut connection, &format!("{older} {UNDO_7}"))
+        .await
+        .unwrap();
     run(&mut connection, POSTGRES_SEED).await.unwrap();
     project.add_migrations();
     project.done(&fresh, &["db", "push"]);
