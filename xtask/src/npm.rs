@@ -40,7 +40,7 @@ pub(crate) fn postgres() -> Result<Option<PathBuf>> {
 }
 
 /// Installs packages into a folder of their own, if these are not what is there.
-fn install(name: &str, packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn install(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let folder = target().join("npm").join(name);
     let (list, wanted) = (folder.join("installed"), packages.join(" "));
     if fs::read_to_string(&list).is_ok_and(|installed| installed == wanted) {

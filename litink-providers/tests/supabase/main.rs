@@ -12,6 +12,7 @@ mod engine;
 mod faults;
 mod identity;
 mod lite;
+mod lite_server;
 mod live;
 #[path = "../postgres/server.rs"]
 #[expect(dead_code, reason = "the tests of Postgres need more of it")]
