@@ -1,5 +1,5 @@
-//! Rows on Postgres beside SQLAlchemy with asyncpg: the same tables of the same server, the same
-//! commits by as many callers, the same lists.
+//! Rows on Postgres beside SQLAlchemy with asyncpg, and over REST beside supabase-py: the same tables
+//! of the same server, the same commits by as many callers, the same lists.
 
 use std::{
     env,
@@ -16,7 +16,10 @@ use litink_core::{
     repository::{Change, Commit, Query, Repository},
     schema::Table,
 };
-use litink_providers::postgres::{PostgresDatabase, PostgresRepository};
+use litink_providers::{
+    postgres::{PostgresDatabase, PostgresRepository},
+    supabase::{SecretKey, SupabaseClient, SupabaseConfig, SupabaseRepository},
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -25,6 +28,7 @@ use crate::{
     Result,
     peers::Peers,
     process,
+    servers::Servers,
     table::{Row, number},
 };
 
@@ -67,28 +71,55 @@ pub(crate) fn rows(peers: std::result::Result<&Peers, &String>) -> Result<Vec<Ro
         database.close().await;
         measured
     })?;
-    let theirs = peers
-        .map_err(Clone::clone)
-        .and_then(|peers| sqlalchemy(peers, &url));
+    let theirs = peers.map_err(Clone::clone).and_then(|peers| {
+        let url = [url.clone()];
+        said_by(peers, "postgres_commits.py", &url, [COMMITS, LISTS])
+    });
+    rows.extend(beside("postgres", "SQLAlchemy + asyncpg", &ours, &theirs));
+    Ok(rows)
+}
+
+/// Over REST, of `@supabase/lite`.
+pub(crate) fn rest_rows(
+    servers: std::result::Result<&Servers, &String>,
+    peers: std::result::Result<&Peers, &String>,
+) -> Result<Vec<Row>> {
+    eprintln!("rest: litink on @supabase/lite, then supabase-py ...");
+    let servers = servers.map_err(Clone::clone)?;
+    let (url, secret) = (servers.get("lite")?, servers.get("lite_secret")?);
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    let config = SupabaseConfig::new(&url).map_err(text)?;
+    let client = SupabaseClient::new(config).map_err(text)?;
+    let key = SecretKey::parse(&secret).map_err(text)?;
+    let repository = Arc::new(SupabaseRepository::new(&client, key));
+    let counts = [COMMITS / 10, LISTS / 10];
+    let ours = runtime.block_on(measure_some(repository, counts))?;
+    let theirs = peers.map_err(Clone::clone);
+    let theirs = theirs.and_then(|peers| said_by(peers, "rest_commits.py", &[url, secret], counts));
+    Ok(beside("REST", "supabase-py", &ours, &theirs))
+}
+
+fn beside(where_: &str, peer: &str, ours: &Measured, theirs: &Result<Measured>) -> Vec<Row> {
     let row = |what: &str, of: fn(&Measured) -> f64, unit| {
-        let what = format!("postgres, {what}; peer: SQLAlchemy + asyncpg");
+        let what = format!("{where_}, {what}; peer: {peer}");
         let peer = theirs.as_ref().map(of).map_err(Clone::clone);
-        Row::beside(what, of(&ours), &peer, unit)
+        Row::beside(what, of(ours), &peer, unit)
     };
     let commit = format!("commit of 2 changes by {CALLERS}");
-    rows.push(row(
-        &format!("{commit}: CPU of the client"),
-        |m| m.commit_us,
-        "us",
-    ));
-    rows.push(row(
-        &format!("{commit}: a commit every"),
-        |m| 1e6 / m.commits_s,
-        "us",
-    ));
-    rows.push(row("list 20 rows: CPU of the client", |m| m.list_us, "us"));
-    rows.push(row("list 20 rows: median latency", |m| m.list_ms, "ms"));
-    Ok(rows)
+    vec![
+        row(
+            &format!("{commit}: CPU of the client"),
+            |m| m.commit_us,
+            "us",
+        ),
+        row(
+            &format!("{commit}: a commit every"),
+            |m| 1e6 / m.commits_s,
+            "us",
+        ),
+        row("list 20 rows: CPU of the client", |m| m.list_us, "us"),
+        row("list 20 rows: median latency", |m| m.list_ms, "ms"),
+    ]
 }
 
 fn text(error: Error) -> String {
@@ -96,13 +127,20 @@ fn text(error: Error) -> String {
 }
 
 async fn measure(repository: Arc<dyn Repository>) -> Result<Measured> {
-    commits(&repository, COMMITS / 10).await?;
+    measure_some(repository, [COMMITS, LISTS]).await
+}
+
+async fn measure_some(
+    repository: Arc<dyn Repository>,
+    [count, lists]: [usize; 2],
+) -> Result<Measured> {
+    commits(&repository, count / 10).await?;
     let (before, begun) = (process::cpu("self")?, Instant::now());
-    commits(&repository, COMMITS).await?;
+    commits(&repository, count).await?;
     let (took, cpu) = (begun.elapsed(), process::cpu("self")? - before);
     let mut latencies = Vec::new();
     let before = process::cpu("self")?;
-    for _ in 0..LISTS {
+    for _ in 0..lists {
         let begun = Instant::now();
         let query = Query::new(Table::Generations).owner(LOCAL_USER).limit(20);
         let page = repository.list(Actor::User(LOCAL_USER), &query).await;
@@ -115,10 +153,10 @@ async fn measure(repository: Arc<dyn Repository>) -> Result<Measured> {
     let list_cpu = process::cpu("self")? - before;
     latencies.sort();
     Ok(Measured {
-        commits_s: COMMITS as f64 / took.as_secs_f64(),
-        commit_us: each(cpu, COMMITS),
-        list_ms: latencies[LISTS / 2].as_secs_f64() * 1e3,
-        list_us: each(list_cpu, LISTS),
+        commits_s: count as f64 / took.as_secs_f64(),
+        commit_us: each(cpu, count),
+        list_ms: latencies[lists / 2].as_secs_f64() * 1e3,
+        list_us: each(list_cpu, lists),
     })
 }
 
@@ -180,14 +218,19 @@ fn generation() -> Generation {
     }
 }
 
-fn sqlalchemy(peers: &Peers, url: &str) -> Result<Measured> {
-    let counts = [CALLERS, COMMITS, LISTS].map(|count| count.to_string());
-    let arguments = [&[url.to_owned()], &counts[..]].concat();
-    let printed = peers.output("postgres_commits.py", &arguments)?;
+/// What a script measured, which is given these counts after its own arguments.
+fn said_by(
+    peers: &Peers,
+    script: &str,
+    arguments: &[String],
+    [commits, lists]: [usize; 2],
+) -> Result<Measured> {
+    let counts = [CALLERS, commits, lists].map(|count| count.to_string());
+    let printed = peers.output(script, &[arguments, &counts[..]].concat())?;
     let said: Value = serde_json::from_str(&printed).map_err(|error| error.to_string())?;
     let field = |name: &str| {
         let value = said.get(name).and_then(Value::as_f64);
-        value.ok_or_else(|| format!("postgres_commits.py said no {name}"))
+        value.ok_or_else(|| format!("{script} said no {name}"))
     };
     Ok(Measured {
         commits_s: field("commits_s")?,

@@ -2,11 +2,16 @@
 
 use crate::{
     servers,
-    shell::{self, Result, cargo},
+    shell::{self, Result, cargo, target},
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     shell::run(cargo().args(["build", "--release", "--package", "litink-server"]))?;
+    let mut servers = cargo();
+    servers.args(["build", "--release", "--package", "litink-providers"]);
+    servers.args(["--features", "postgres,s3,supabase"]);
+    shell::run(servers.args(["--example", "test-servers"]))?;
+    let programs = servers::Programs::install()?;
     let server = servers::Postgres::start()?;
     shell::run(
         cargo()
@@ -20,6 +25,12 @@ pub(crate) fn run(arguments: &[String]) -> Result {
                 "--",
             ])
             .args(arguments)
-            .env("LITINK_BENCH_POSTGRES_URL", server.url()),
+            .env("LITINK_BENCH_POSTGRES_URL", server.url())
+            .env("LITINK_TEST_POSTGRES_URL", server.url())
+            .env(
+                "LITINK_BENCH_SERVERS",
+                target().join("release/examples/test-servers"),
+            )
+            .envs(programs.env()),
     )
 }

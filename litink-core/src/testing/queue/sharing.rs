@@ -62,7 +62,10 @@ pub async fn a_concurrency_limit_is_kept(queue: Arc<dyn Queue>) {
     limit(&queue, &key, Limit::concurrency(2)).await;
     let under = add_under(&queue, &kind, &[&key], 6).await;
     let free = add(&queue, new_job(&kind)).await;
-    assert_eq!(job(&queue, under[0]).await.limits, [key.clone()]);
+    assert_eq!(
+        job(&queue, under[0]).await.limits,
+        std::slice::from_ref(&key)
+    );
 
     let mut first = Worker::open(&queue).await;
     let mut second = Worker::open(&queue).await;
