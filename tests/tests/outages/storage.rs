@@ -1,12 +1,16 @@
 //! Bytes over a network that cuts, loses, hangs and crawls. Every backend that is reached over one is
 //! told the same story.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::join_all, stream};
 use litink_core::{
-    Actor, ErrorKind, Result, Retry, UserId,
+    Actor, ErrorKind, Result, UserId,
+    backend::Backend,
     storage::{Area, ByteStream, PutOptions, Storage, StorageExt, StorageKey},
 };
 use litink_providers::{object_store::ObjectStorage, url::BackendUrl};
@@ -14,13 +18,12 @@ use litink_tests::{
     proxy::{Proxy, Trouble},
     servers::Seaweed,
 };
-use url::Url;
 use uuid::Uuid;
 
 use crate::repository::{LANES, insist};
 
 /// In more parts than one, which S3 takes from 5 MiB on.
-const LARGE: usize = (11 << 20) + 77;
+const LARGE: usize = (5 << 20) + 77;
 
 pub(crate) fn s3(url: &str) -> ObjectStorage {
     let BackendUrl::S3(url) = BackendUrl::parse(url).unwrap() else {
@@ -30,11 +33,13 @@ pub(crate) fn s3(url: &str) -> ObjectStorage {
 }
 
 /// Bytes that are the same each time, and different at each place.
-fn bytes(seed: u8, length: usize) -> Bytes {
-    let mut out = vec![0; length];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[seed]).finalize_xof().fill(&mut out);
-    out.into()
+fn bytes(length: usize) -> Bytes {
+    static LARGEST: LazyLock<Bytes> = LazyLock::new(|| {
+        let mut out = vec![0; LARGE];
+        blake3::Hasher::new().finalize_xof().fill(&mut out);
+        out.into()
+    });
+    LARGEST.slice(..length)
 }
 
 fn streamed(bytes: &Bytes) -> ByteStream {
@@ -61,27 +66,24 @@ async fn story(storage: &dyn Storage, large: usize) -> usize {
     let owner = UserId::random();
     let actor = Actor::User(owner);
     let key = |name: &str| StorageKey::new(owner, Area::Exports, Uuid::nil(), name);
-    let (small, big) = (bytes(1, 3_000), bytes(2, large));
+    let (small, big) = (bytes(3_000), bytes(large));
     let mut errors = 0;
-    for (name, bytes) in [("small", &small), ("large", &big)] {
+    let files = [(key("small"), &small), (key("large"), &big)];
+    for (key, bytes) in &files {
         let options = PutOptions::default();
-        let put = insist(|| storage.put(actor, &key(name), streamed(bytes), &options));
-        let put = async {
-            let (meta, failed) = put.await;
-            (meta.bytes, failed)
-        };
-        let (stored, failed) = put.await;
-        assert_eq!(stored, bytes.len() as u64, "{name}");
+        let put = || storage.put(actor, key, streamed(bytes), &options);
+        let (stored, failed) = insist(put).await;
+        assert_eq!(stored.bytes, bytes.len() as u64, "{key}");
         errors += failed;
     }
-    for (name, bytes) in [("small", &small), ("large", &big)] {
-        let (found, failed) = insist(|| read(storage, actor, &key(name), None)).await;
-        assert!(found == *bytes, "{name} is not what was stored");
+    for (key, bytes) in &files {
+        let (found, failed) = insist(|| read(storage, actor, key, None)).await;
+        assert!(found == **bytes, "{key} is not what was stored");
         errors += failed;
     }
     let range = (large as u64 / 3)..(large as u64 / 3 + 200_000);
     let part = big.slice(large / 3..large / 3 + 200_000);
-    let (found, failed) = insist(|| read(storage, actor, &key("large"), Some(range.clone()))).await;
+    let (found, failed) = insist(|| read(storage, actor, &files[1].0, Some(range.clone()))).await;
     assert!(found == part, "a range is not what was stored");
     errors += failed;
     let prefix = StorageKey::user_prefix(owner);
@@ -91,7 +93,7 @@ async fn story(storage: &dyn Storage, large: usize) -> usize {
         .iter()
         .map(|it| (it.key.as_str(), it.bytes))
         .collect();
-    let (small_key, big_key) = (key("small"), key("large"));
+    let [(small_key, _), (big_key, _)] = &files;
     assert_eq!(
         names,
         [
@@ -100,9 +102,9 @@ async fn story(storage: &dyn Storage, large: usize) -> usize {
         ]
     );
     errors += failed;
-    errors += insist(|| storage.delete(actor, &small_key)).await.1;
+    errors += insist(|| storage.delete(actor, small_key)).await.1;
     errors += insist(|| storage.delete_prefix(actor, &prefix)).await.1;
-    let (gone, failed) = insist(|| storage.exists(actor, &big_key)).await;
+    let (gone, failed) = insist(|| storage.exists(actor, big_key)).await;
     assert!(!gone);
     errors + failed
 }
@@ -123,10 +125,7 @@ async fn s3_cut_at_each_place_of_each_call_loses_and_doubles_nothing() {
         let mut failed = 0;
         for cut in cuts.iter().skip(lane).step_by(LANES) {
             proxy.set(*cut);
-            let begun = Instant::now();
-            let errors = story(&through(&proxy), LARGE).await;
-            println!("{cut:?} {errors} {:?}", begun.elapsed());
-            failed += errors;
+            failed += story(&through(&proxy), LARGE).await;
             assert!(proxy.fired(), "{cut:?} was not reached");
         }
         failed
@@ -144,4 +143,85 @@ async fn s3_cut_at_each_place_of_each_call_loses_and_doubles_nothing() {
         "nothing is left behind: {:?}",
         left.items
     );
+}
+
+/// The time in which an answer must come does not run out while a part is still on its way.
+#[tokio::test]
+async fn a_slow_s3_is_waited_for_and_one_that_hangs_is_not() {
+    let Some(server) = Seaweed::start() else {
+        return;
+    };
+    let endpoint = server.endpoint();
+    let proxy = Proxy::before_url(&endpoint).await.unwrap();
+    let url = server.url(&proxy.instead(&endpoint), "slow") + "&silence_s=1";
+    let storage = s3(&url);
+    proxy.set(Trouble::Slow {
+        latency: Duration::from_millis(5),
+        bytes_per_s: 3 << 20,
+    });
+    let owner = UserId::random();
+    let actor = Actor::User(owner);
+    let key = StorageKey::new(owner, Area::Exports, Uuid::nil(), "a.txt");
+    let begun = Instant::now();
+    let options = PutOptions::default();
+    let put = storage.put(actor, &key, streamed(&bytes(LARGE)), &options);
+    assert_eq!(put.await.unwrap().bytes, LARGE as u64, "slow is not broken");
+    assert!(begun.elapsed() > Duration::from_secs(1), "it was not slow");
+    let found = read(&storage, actor, &key, None).await.unwrap();
+    assert!(found == bytes(LARGE));
+    proxy.set(Trouble::Hang);
+    let begun = Instant::now();
+    let (put, get, list, ready) = tokio::join!(
+        storage.put_bytes(actor, &key, bytes(200), "text/plain"),
+        storage.get_bytes(actor, &key, 1 << 30),
+        storage.list(actor, "", None, 10),
+        storage.ready(),
+    );
+    for error in [
+        put.unwrap_err(),
+        get.unwrap_err(),
+        list.unwrap_err(),
+        ready.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
+        assert_eq!(error.code(), "storage_timeout", "{error:?}");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    proxy.set(Trouble::None);
+    proxy.cut();
+    let found = storage.get_bytes(actor, &key, 1 << 30).await.unwrap();
+    assert!([LARGE, 200].contains(&found.len()), "whole, old or new");
+}
+
+/// An operator who removes unfinished uploads may meet one that is on its way.
+#[tokio::test]
+async fn an_upload_that_is_removed_under_way_is_to_be_made_again() {
+    let Some(server) = Seaweed::start() else {
+        return;
+    };
+    let storage = s3(&server.url(&server.endpoint(), "removed"));
+    let owner = UserId::random();
+    let actor = Actor::User(owner);
+    let key = StorageKey::new(owner, Area::Exports, Uuid::nil(), "a.wav");
+    let all = bytes(LARGE);
+    let (first, last) = (all.slice(..LARGE - 77), all.slice(LARGE - 77..));
+    let operator = Arc::new(server);
+    let server = Arc::clone(&operator);
+    let removing = async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let said = operator.shell("s3.clean.uploads -timeAgo=1ms");
+        assert!(said.contains("purge"), "{said}");
+        Ok(last)
+    };
+    let body = stream::once(async { Ok(first) }).chain(stream::once(removing));
+    let options = PutOptions::default();
+    let put = storage.put(actor, &key, body.boxed(), &options).await;
+    let error = put.unwrap_err();
+    assert_eq!(error.code(), "upload_lost", "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    drop(server);
 }
