@@ -440,8 +440,10 @@ impl Seaweed {
             weed.arg(format!("-{name}={port}"));
         }
         weed.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=0"])
-            .args(["-master.volumeSizeLimitMB=128", "-s3", "-ip=127.0.0.1"])
-            .arg("-ip.bind=127.0.0.1")
+            .args(["-master.volumeSizeLimitMB=128", "-s3"])
+            .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"])
+            // One of one: there is nobody to wait for.
+            .arg("-master.electionTimeout=1s")
             .arg(format!("-dir={}", self.data.display()))
             .arg(format!("-s3.config={}", config.display()));
         let log = fs::File::create(self.folder.path().join("log")).expect("a log");
