@@ -66,6 +66,11 @@ fn from_server(error: &StoreError) -> Option<Error> {
         let message = "there is no such bucket; make it, or correct `storage_url`";
         return Some(Error::new(ErrorKind::Configuration, message).with_code("no_bucket"));
     }
+    // MinIO's status for a full disk or quota; AWS is never full.
+    if says(error, "status code: 507") {
+        let message = "the storage is full; make room and run the same again, nothing is lost";
+        return Some(Error::new(ErrorKind::StorageFull, message).with_code("disk_full"));
+    }
     let refused = ["401", "403"].map(|status| format!("status code: {status}"));
     let refused = refused.iter().any(|status| says(error, status));
     refused.then(|| denied(error))
@@ -136,6 +141,15 @@ mod tests {
         let error = StoreError::Generic {
             store: "LocalFileSystem",
             source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
+        };
+        assert_eq!(store_error(error).kind(), ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_full_server_is_told_apart() {
+        let error = StoreError::Generic {
+            store: "S3",
+            source: "Server returned non-2xx status code: 507 Insufficient Storage: ".into(),
         };
         assert_eq!(store_error(error).kind(), ErrorKind::StorageFull);
     }

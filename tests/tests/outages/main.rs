@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod repository;
+mod rights;
 mod runs;
+mod space;
 mod storage;

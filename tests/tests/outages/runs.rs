@@ -154,6 +154,12 @@ pub(crate) struct Made {
 }
 
 impl Made {
+    /// The same files, ids and bytes, nothing beside them; steps may have been tried again.
+    pub(crate) fn is_the_same_work_as(&self, calm: &Self) {
+        assert_eq!((&self.files, &self.objects), (&calm.files, &calm.objects));
+        assert!(self.rows.keys().eq(calm.rows.keys()), "{:?}", self.rows);
+    }
+
     async fn of(engine: &Engine) -> Self {
         let mut rows = BTreeMap::new();
         for table in [
@@ -232,7 +238,7 @@ fn ends_well(run: Child) {
 }
 
 /// On a folder, with nobody in the way.
-async fn undisturbed() -> Option<Made> {
+pub(crate) async fn undisturbed() -> Option<Made> {
     let bench = Bench::new(Place::default())?;
     ends_well(bench.start());
     let made = bench.made().await;

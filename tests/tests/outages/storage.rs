@@ -25,7 +25,7 @@ use crate::repository::{LANES, insist};
 /// In more parts than one, which S3 takes from 5 MiB on.
 const LARGE: usize = (5 << 20) + 77;
 
-pub(crate) fn s3(url: &str) -> ObjectStorage {
+fn s3(url: &str) -> ObjectStorage {
     let BackendUrl::S3(url) = BackendUrl::parse(url).unwrap() else {
         panic!("no bucket");
     };
