@@ -417,7 +417,7 @@ impl Matrix {
                         assert_eq!(by_ben.status, expected, "{visibility}: {name}: {by_ben:?}");
                     }
                     About::Own => {
-                        assert_eq!(by_ben.json()["items"], json!([]), "{by_ben:?}")
+                        assert_eq!(by_ben.json()["items"], json!([]), "{by_ben:?}");
                     }
                     _ => {}
                 }
