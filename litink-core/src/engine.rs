@@ -28,6 +28,7 @@ mod exports;
 mod generate;
 mod progress;
 mod runs;
+mod scope;
 mod steps;
 mod sweep;
 mod transfer;
@@ -370,6 +371,9 @@ impl EngineBuilder {
     /// The engine.
     #[must_use]
     pub fn build(mut self) -> Engine {
+        // The one way to rows and bytes: what goes beyond users is said on it.
+        self.inner.repository = Arc::new(scope::Said(self.inner.repository));
+        self.inner.storage = Arc::new(scope::Said(self.inner.storage));
         for given in self.inner.given() {
             let contract = given.contract();
             let named = |it: &Connected| it.contracts.contains(&contract);

@@ -7,6 +7,8 @@ use std::{
 };
 
 pub mod http;
+pub mod proxy;
+pub mod servers;
 mod tone;
 
 pub use tone::{Fault, ToneProvider, key};

@@ -13,7 +13,7 @@ use crate::{
     ingest::{self, ParsedBook},
     repository::{Change, MAX_CHANGES, Order, Page, Query, RepositoryExt},
     schema::Table,
-    storage::{Area, ByteStream, PutOptions, StorageExt, StorageKey},
+    storage::{Area, ByteStream, Object, PutOptions, StorageExt, StorageKey},
 };
 
 /// What goes into one commit of an import, as JSON: a second or two over any network.
@@ -269,6 +269,20 @@ impl Engine {
             .order(Order::Position);
         query.heavy = text;
         self.repository().all(actor, query).await
+    }
+
+    /// Opens a book's cover, which whoever may read the book may see.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] (code `no_cover` where the book has none).
+    pub async fn open_cover(&self, actor: Actor, id: BookId) -> Result<Object> {
+        let book = self.book(actor, id).await?;
+        let key = book.cover_key.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "this book has no cover").with_code("no_cover")
+        })?;
+        // The row decided; the bytes are the owner's, and only what the owner reaches.
+        let owner = Actor::User(book.meta.owner);
+        self.storage().get(owner, key, None).await
     }
 
     /// Removes a book with its chapters, runs and finished files. What was generated for it stays

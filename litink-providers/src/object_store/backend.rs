@@ -27,7 +27,7 @@ impl Backend for ObjectStorage {
             Area::Exports,
             Uuid::nil(),
         ));
-        let mut found = self.store.list(Some(&nowhere));
+        let mut found = self.probe.list(Some(&nowhere));
         found.try_next().await.map(drop).map_err(store_error)
     }
 

@@ -3,6 +3,8 @@
 mod backend;
 mod error;
 #[cfg(feature = "s3")]
+mod patience;
+#[cfg(feature = "s3")]
 mod s3;
 mod storage;
 mod upload;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use litink_core::{Error, ErrorKind, Result, ResultExt, storage::StorageCapabilities};
 use object_store::{
-    BackoffConfig, ClientOptions, RetryConfig,
+    RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
     prefix::PrefixStore,
@@ -12,13 +12,14 @@ use object_store::{
 };
 use url::Url;
 
-use super::{ObjectStorage, error::store_error};
+use super::{
+    ObjectStorage,
+    error::store_error,
+    patience::{Patient, deadlines, hiccup, restart},
+    upload::PART_BYTES,
+};
 use crate::{init_tls, url::S3Url};
 
-/// A server that does not take a connection within this is not there.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest silence within a request; a whole transfer may take any time.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest that version 4 signatures hold: seven days.
 const MAX_VALID: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -32,27 +33,11 @@ impl ObjectStorage {
     /// [`ErrorKind::Configuration`] (code `bad_storage`).
     pub fn s3(url: &S3Url) -> Result<Self> {
         init_tls();
-        let store = bucket(url).build().map_err(|error| {
-            Error::new(
-                ErrorKind::Configuration,
-                "the bucket cannot be used like this; see the cause",
-            )
-            .with_code("bad_storage")
-            .with_context("storage", url)
-            .with_source(error)
-        })?;
-        let prefix = Path::parse(&url.prefix).map_err(|error| {
-            Error::new(
-                ErrorKind::Configuration,
-                "the prefix is no path of a bucket",
-            )
-            .with_code("bad_storage")
-            .with_source(error)
-        })?;
-        let store: Arc<PrefixStore<AmazonS3>> = Arc::new(PrefixStore::new(store, prefix));
+        let (store, probe) = (open(url, restart())?, open(url, hiccup())?);
         Ok(Self {
             place: url.to_string(),
             store: Arc::clone(&store) as Arc<_>,
+            probe,
             signer: Some(store),
             capabilities: StorageCapabilities::default()
                 .with_durable(true)
@@ -63,15 +48,32 @@ impl ObjectStorage {
     }
 }
 
+fn open(url: &S3Url, retry: RetryConfig) -> Result<Arc<PrefixStore<AmazonS3>>> {
+    let bad = |message, cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::new(ErrorKind::Configuration, message)
+            .with_code("bad_storage")
+            .with_context("storage", url)
+            .with_source(cause)
+    };
+    let store = bucket(url).with_retry(retry).build().map_err(|error| {
+        let message = "the bucket cannot be used like this; see the cause";
+        bad(message, error.into())
+    })?;
+    let prefix = Path::parse(&url.prefix)
+        .map_err(|error| bad("the prefix is no path of a bucket", error.into()))?;
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
+}
+
 fn bucket(url: &S3Url) -> AmazonS3Builder {
-    let client = ClientOptions::new()
-        .with_allow_http(url.is_plain_text())
-        .with_timeout_disabled()
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_read_timeout(READ_TIMEOUT);
+    let client = deadlines(url.silence).with_allow_http(url.is_plain_text());
+    let patient = Patient {
+        silence: url.silence,
+        // A body of several pieces may pass the size of a part by the last of them.
+        largest: 2 * PART_BYTES,
+    };
     let mut builder = AmazonS3Builder::from_env()
         .with_client_options(client)
-        .with_retry(retry())
+        .with_http_connector(patient)
         .with_bucket_name(&url.bucket)
         .with_virtual_hosted_style_request(!url.path_style);
     if let Some((key, secret)) = &url.keys {
@@ -99,19 +101,6 @@ fn base(endpoint: &Url, url: &S3Url) -> String {
         let _ = endpoint.set_host(Some(&host));
     }
     endpoint.as_str().trim_end_matches('/').to_owned()
-}
-
-/// A hiccup is got over; anything longer is the step's to retry.
-fn retry() -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(2),
-            base: 2.0,
-        },
-        max_retries: 3,
-        retry_timeout: Duration::from_secs(15),
-    }
 }
 
 pub(super) async fn sign(signer: &dyn Signer, path: &Path, valid: Duration) -> Result<Url> {

@@ -34,6 +34,8 @@ pub struct ObjectStorage {
     /// What it is and where.
     pub(super) place: String,
     pub(super) store: Arc<dyn ObjectStore>,
+    /// The same store, asked without patience.
+    pub(super) probe: Arc<dyn ObjectStore>,
     /// What signs URLs, where the store can.
     #[cfg(feature = "s3")]
     pub(super) signer: Option<Arc<dyn object_store::signer::Signer>>,
@@ -63,9 +65,11 @@ impl ObjectStorage {
             .context("folder", path.display())?
             .with_automatic_cleanup(true)
             .with_fsync(true);
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
         Ok(Self {
             place: format!("folder {}", path.display()),
-            store: Arc::new(store),
+            probe: Arc::clone(&store),
+            store,
             #[cfg(feature = "s3")]
             signer: None,
             capabilities: StorageCapabilities::default().with_durable(true),
@@ -77,9 +81,11 @@ impl ObjectStorage {
     /// Objects in this process's memory, gone with it.
     #[must_use]
     pub fn in_memory() -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         Self {
             place: "in memory".into(),
-            store: Arc::new(InMemory::new()),
+            probe: Arc::clone(&store),
+            store,
             #[cfg(feature = "s3")]
             signer: None,
             capabilities: StorageCapabilities::default(),

@@ -7,10 +7,10 @@ use object_store::{
     path::Path,
 };
 
-use super::error::store_error;
+use super::error::{store_error, upload_error};
 
 /// The size of a part: the least that S3 takes, and what an upload holds in memory at most, twice.
-const PART_BYTES: usize = 5 << 20;
+pub(super) const PART_BYTES: usize = 5 << 20;
 
 /// An object on its way to the store: seen only once [`finish`](Upload::finish) is done. A small
 /// one goes in one request, a large one in parts. Dropped before, it leaves nothing.
@@ -36,7 +36,7 @@ impl Upload {
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
         if let Some(parts) = &mut self.parts {
             // One part on its way while the next one fills.
-            parts.wait_for_capacity(1).await.map_err(store_error)?;
+            parts.wait_for_capacity(1).await.map_err(upload_error)?;
             parts.put(bytes);
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl Upload {
                 self.store.put_opts(&self.path, payload, options).await
             }
         };
-        finished.map(drop).map_err(store_error)
+        finished.map(drop).map_err(upload_error)
     }
 
     /// Gives it up, and waits until what was stored of it is removed.

@@ -26,6 +26,8 @@ use crate::sql_functions::Refusal;
 const SUSPICIOUS: Duration = Duration::from_secs(10);
 /// A connection that was idle for longer is tried before it is used.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long to look for the reason why the pool made no connection.
+const PROBE: Duration = Duration::from_secs(2);
 /// For how long a call is repeated that a cut connection or a deadlock ended: a server's restart.
 const KEEP_TRYING: Duration = Duration::from_secs(10);
 
@@ -151,6 +153,11 @@ impl PostgresDatabase {
             {
                 return Ok(Err(refusal));
             }
+            if matches!(error, sqlx::Error::PoolTimedOut)
+                && let Some(reason) = self.no_connection().await
+            {
+                return Err(reason);
+            }
             match error::judge(error) {
                 Verdict::Again(error) => {
                     self.inner.health.cut();
@@ -202,6 +209,18 @@ impl PostgresDatabase {
             Ok(listener)
         };
         listen.await.map_err(|error| error::judge(error).error())
+    }
+
+    /// Why no connection can be made, if none can: the pool waits in silence for one to succeed.
+    async fn no_connection(&self) -> Option<Error> {
+        let options = &self.inner.options;
+        let connect = async {
+            let mut connection = options.connection().connect().await?;
+            set_up(&mut connection, options).await?;
+            connection.close().await
+        };
+        let connected = timeout(PROBE, connect).await.ok()?;
+        connected.err().map(|error| error::judge(error).error())
     }
 
     async fn attempt(&self, statement: &'static str, request: &Value) -> sqlx::Result<Value> {

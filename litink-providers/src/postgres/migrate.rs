@@ -56,10 +56,14 @@ async fn applied(connection: &mut PgConnection) -> Result<u32> {
 }
 
 async fn applied_in(transaction: &mut PgConnection) -> Result<u32> {
-    // By the catalogue: a login that is not the owner's may not so much as name the table.
+    // By the catalogue: a login that is not the owner's may not so much as name the table; and one
+    // that inherits the grants of `service_role` does not inherit that row security is not for it.
     let (exists, may_read): (bool, bool) = sqlx::query_as(
-        "SELECT count(*) > 0, coalesce(bool_and(has_schema_privilege(schemaname, 'USAGE')), false)
-         FROM pg_catalog.pg_tables WHERE schemaname = 'litink' AND tablename = 'migrations'",
+        "SELECT count(*) > 0,
+                coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')
+                    AND NOT row_security_active(c.oid)), false)
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'litink' AND c.relname = 'migrations' AND c.relkind = 'r'",
     )
     .persistent(false)
     .fetch_one(&mut *transaction)

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use litink_core::Result;
 use url::Url;
@@ -9,7 +9,7 @@ use super::{ServerUrl, bad, decoded};
 ///
 /// `s3://BUCKET/PREFIX` on AWS; `?endpoint=https://HOST` for another server, `&region=NAME`,
 /// `&path_style=false` for one that has the bucket in the host's name (default: AWS has it there,
-/// others have it in the path).
+/// others have it in the path), `&silence_s=60` for a server that thinks for long.
 /// The keys come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (or the machine's role), or
 /// stand before the bucket: `s3://KEY:SECRET@BUCKET`.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct S3Url {
     pub endpoint: Option<Url>,
     /// Whether the bucket stands in the path rather than in the host.
     pub path_style: bool,
+    /// The longest silence within a request; a whole transfer may take any time. Default 30 s.
+    pub silence: Duration,
     /// Access key and secret, where the URL has them.
     pub(crate) keys: Option<(String, String)>,
 }
@@ -54,18 +56,24 @@ impl S3Url {
             region: None,
             endpoint: None,
             path_style: true,
+            silence: Duration::from_secs(30),
             keys,
         };
         let mut path_style = None;
         for (name, value) in url.query_pairs() {
-            match (&*name, &*value) {
-                ("region", region) => found.region = Some(region.to_owned()),
-                ("endpoint", endpoint) => found.endpoint = Some(server(endpoint)?),
-                ("path_style", "true") => path_style = Some(true),
-                ("path_style", "false") => path_style = Some(false),
+            let seconds = value.parse().ok().filter(|seconds: &u32| *seconds > 0);
+            match (&*name, &*value, seconds) {
+                ("silence_s", _, Some(seconds)) => {
+                    found.silence = Duration::from_secs(seconds.into());
+                }
+                ("region", region, _) => found.region = Some(region.to_owned()),
+                ("endpoint", endpoint, _) => found.endpoint = Some(server(endpoint)?),
+                ("path_style", "true", _) => path_style = Some(true),
+                ("path_style", "false", _) => path_style = Some(false),
                 _ => {
                     return Err(bad(
-                        "the options of s3:// are region, endpoint and path_style (true or false)",
+                        "the options of s3:// are region, endpoint, path_style (true or false) and \
+                         silence_s (a whole number above 0)",
                     ));
                 }
             }

@@ -145,7 +145,7 @@ impl Make {
         let worker = engine
             .worker(options)
             .run(interrupt.stop.child_token(), interrupt.abandon.clone());
-        let worker = tokio::spawn(worker);
+        let mut worker = tokio::spawn(worker);
         let mut watch = std::pin::pin!(engine.watch(ACTOR, run.id(), 0));
         loop {
             tokio::select! {
@@ -155,6 +155,11 @@ impl Make {
                     joined(worker.await)?;
                     let run = engine.run(ACTOR, run.id()).await?;
                     return Ok(run.state == RunState::Completed);
+                }
+                // It ends by itself only where it cannot begin: nobody else would make anything.
+                ended = &mut worker => {
+                    joined(ended)?;
+                    return Err(Error::internal("the worker stopped"));
                 }
                 progress = watch.next() => match progress {
                     Some(progress) => report.progress(&progress?)?,

@@ -63,7 +63,13 @@ impl Serve {
         let worker = self.work.then(|| {
             let options = litink_providers::worker_options(settings);
             let worker = engine.worker(options);
-            tokio::spawn(worker.run(interrupt.stop.clone(), interrupt.abandon.clone()))
+            let (stop, abandon) = (interrupt.stop.clone(), interrupt.abandon.clone());
+            tokio::spawn(async move {
+                let ended = worker.run(stop.clone(), abandon).await;
+                // A worker that could not begin is no reason to serve on, with nothing made.
+                stop.cancel();
+                ended
+            })
         });
         let served = serve(engine, config, listener, interrupt.stop.clone()).await;
         interrupt.stop.cancel();

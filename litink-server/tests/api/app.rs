@@ -66,13 +66,22 @@ impl App {
 
     /// With accounts in the server's own rows.
     pub(crate) async fn with_accounts(
-        mut config: ServerConfig,
+        config: ServerConfig,
         options: AccountOptions,
         pause: Duration,
     ) -> (Self, Arc<LocalAccounts>) {
         let provider = ScriptedProvider::new("script").with_ms_per_char(1);
         let provider = provider.otherwise(move |_| Script::after(pause, Script::Answer));
         let engine = Engine::builder().provider(Arc::new(provider)).build();
+        Self::with_accounts_on(config, options, engine).await
+    }
+
+    /// With accounts in the rows of an engine.
+    pub(crate) async fn with_accounts_on(
+        mut config: ServerConfig,
+        options: AccountOptions,
+        engine: Engine,
+    ) -> (Self, Arc<LocalAccounts>) {
         let (rows, cache) = (Arc::clone(engine.repository()), Arc::clone(engine.cache()));
         let secret = Secret::new("a secret of the tests, of 32 bytes and more");
         let accounts = Arc::new(LocalAccounts::new(rows, cache, &secret, options).unwrap());

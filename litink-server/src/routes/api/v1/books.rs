@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use litink_core::{BookId, Error, ErrorKind};
+use litink_core::BookId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -131,17 +131,11 @@ async fn cover(
     caller: Authenticated,
     Path(id): Path<Uuid>,
 ) -> Result<Response, ApiError> {
-    let book = state.engine.book(caller.actor, BookId(id)).await?;
-    let key = book.cover_key.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "this book has no cover").with_code("no_cover")
-    })?;
-    let object = state.engine.storage().get(caller.actor, &key, None).await?;
+    let object = state.engine.open_cover(caller.actor, BookId(id)).await?;
+    let image = image_type(object.meta.key.name());
     let mut response = Body::from_stream(object.body).into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(image_type(key.name())),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(image));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(object.meta.bytes));
     headers.insert(
         header::CACHE_CONTROL,
