@@ -13,9 +13,11 @@ mod doctor;
 mod exit;
 mod import;
 mod interrupt;
+mod jobs;
 mod make;
 mod migrate;
 mod print;
+mod queues;
 mod report;
 mod runs;
 mod serve;
@@ -77,6 +79,10 @@ pub enum Command {
     Books(books::Books),
     /// List runs; show, cancel or resume one.
     Runs(runs::Runs),
+    /// List the jobs of the queue; cancel them, or have them done again.
+    Jobs(jobs::Jobs),
+    /// How many jobs wait, run and failed; pause a kind, limit a key.
+    Queues(queues::Queues),
     /// List the voices of a provider.
     Voices(voices::Voices),
     /// Serve the API and a page, and work on the runs that are asked for.
@@ -131,6 +137,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Import(command) => command.run(&settings).await,
         Command::Books(command) => command.run(&settings).await,
         Command::Runs(command) => command.run(&settings).await,
+        Command::Jobs(command) => command.run(&settings).await,
+        Command::Queues(command) => command.run(&settings).await,
         Command::Voices(command) => command.run(&settings).await,
         Command::Serve(command) => command.run(&settings).await,
         Command::Users(command) => command.run(&settings).await,

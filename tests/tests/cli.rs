@@ -307,6 +307,69 @@ fn books_runs_voices_doctor_migrate_and_openapi_answer() {
 }
 
 #[test]
+fn jobs_and_queues_are_seen_and_steered() {
+    let home = Home::new();
+    home.make(
+        "the-lamplighters-map.txt",
+        &["--formats", "vtt", "--chapters", "1"],
+    );
+    let text = |arguments: &[&str]| -> String {
+        String::from_utf8_lossy(&home.litink(arguments).stdout).into_owned()
+    };
+    let jobs = home.litink(&["jobs", "--json", "--state", "completed"]);
+    let jobs = events(&jobs);
+    assert!(!jobs.is_empty());
+    let (id, kind) = (
+        jobs[0]["id"].as_str().unwrap(),
+        jobs[0]["kind"].as_str().unwrap(),
+    );
+    assert!(text(&["queues"]).contains(&format!("{kind}: ")));
+    assert!(text(&["jobs", "--kind", kind]).contains(id));
+    assert_eq!(text(&["jobs", "--failed"]), "");
+    assert_eq!(text(&["jobs", "--failed", "--replay"]), "replayed 0\n");
+
+    assert_eq!(text(&["jobs", id, "--replay"]), "replayed 1\n");
+    assert!(text(&["jobs", id]).contains("available"));
+    assert_eq!(text(&["queues", "pause", kind]), "1 changed\n");
+    let stats = events(&home.litink(&["queues", "--json"]));
+    let paused = stats.iter().find(|it| it["kind"] == kind).unwrap();
+    assert_eq!(
+        (&paused["paused"], &paused["jobs"]["available"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(text(&["queues", "resume", kind]), "1 changed\n");
+    assert_eq!(text(&["jobs", id, "--cancel"]), "cancelled 1\n");
+    assert!(text(&["jobs", id]).contains("cancelled"));
+    text(&[
+        "queues",
+        "limit",
+        "vendor",
+        "--at-once",
+        "2",
+        "--rate",
+        "10/60",
+    ]);
+    text(&["queues", "throttle", "vendor", "0.5"]);
+    text(&["queues", "limit", "vendor"]);
+    assert_ne!(text(&["queues", "prune", "0"]), "0 changed\n");
+    assert_eq!(text(&["jobs"]), "");
+
+    for (arguments, code) in [
+        (&["jobs", "--state", "nonsense"][..], 2),
+        (&["jobs", "--replay"], 3),
+        (&["jobs", "018f0f6e-7c1e-7000-8000-000000000000"], 3),
+        (&["queues", "limit", "x", "--rate", "0/60"], 3),
+        (&["queues", "limit", "x", "--rate", "60"], 2),
+        (&["queues", "throttle", "x", "-1"], 2),
+    ] {
+        let output = home.command(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(!said.is_empty());
+    }
+}
+
+#[test]
 fn migrations_are_written_for_the_supabase_command_line_and_nothing_is_overwritten() {
     let home = Home::new();
     let project = home.0.path().join("project");

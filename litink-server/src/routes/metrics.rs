@@ -30,6 +30,11 @@ async fn metrics(
         let error = Error::new(ErrorKind::PermissionDenied, message);
         return Err(error.with_code("operators_only").into());
     }
+    match state.engine.queue().stats().await {
+        Ok(stats) => crate::metrics::queue(&stats),
+        // The other numbers are worth having, above all now.
+        Err(error) => tracing::warn!(%error, "the queue's numbers cannot be had"),
+    }
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

@@ -1,5 +1,7 @@
 //! `/health` and `/metrics`
 
+use litink_core::engine::Engine;
+use litink_server::ServerConfig;
 use serde_json::json;
 
 use crate::app::App;
@@ -41,4 +43,23 @@ async fn requests_are_counted_by_route_and_not_by_path() {
         !metrics.contains(&book) && !metrics.contains("nowhere"),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn the_queue_is_measured() {
+    let engine = Engine::builder().build();
+    let app = App::of(ServerConfig::default(), engine.clone()).await;
+    engine
+        .queue()
+        .enqueue(&[litink_core::queue::NewJob::new("measured", json!({}))])
+        .await
+        .unwrap();
+    let metrics = app.get("/metrics").await.text();
+    for line in [
+        "litink_jobs{kind=\"measured\",state=\"available\"} 1",
+        "litink_jobs{kind=\"measured\",state=\"running\"} 0",
+        "litink_jobs_oldest_seconds{kind=\"measured\"}",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
 }
