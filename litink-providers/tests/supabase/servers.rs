@@ -3,7 +3,7 @@
 //! they are, as one line of JSON, and stops them when its input ends.
 
 #![expect(clippy::unwrap_used, reason = "a test server fails by panicking")]
-#![expect(dead_code, reason = "tests need more of the servers")]
+#![expect(dead_code, unused_imports, reason = "tests need more of the servers")]
 
 mod lite_server;
 #[path = "../postgres/server.rs"]
