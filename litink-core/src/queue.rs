@@ -100,6 +100,9 @@ pub enum Durability {
     /// Nothing: it is in this process's memory.
     #[default]
     Memory,
+    /// Most crashes, and of any at most the writes of the last seconds are lost: it is written to a
+    /// log that reaches the disk every second.
+    LastSeconds,
     /// The end of any process, the store's included.
     ProcessCrash,
     /// The loss of power: it is on a disk before it is acknowledged.

@@ -16,6 +16,7 @@
 mod adding;
 mod leasing;
 mod operating;
+mod racing;
 mod sessions;
 mod settling;
 mod sharing;
@@ -24,6 +25,7 @@ mod worker;
 pub use adding::*;
 pub use leasing::*;
 pub use operating::*;
+pub use racing::*;
 pub use sessions::*;
 pub use settling::*;
 pub use sharing::*;
@@ -84,7 +86,12 @@ lease_suite! {
         tenants_take_turns
         tenants_have_shares_by_their_weight
         idleness_is_worth_nothing
-        priority_goes_before_turns;
+        priority_goes_before_turns
+        of_many_waiting_workers_one_gets_the_job
+        a_cancel_and_a_lease_at_once_agree
+        what_is_paused_becomes_due
+        a_wait_for_many_kinds_ends_with_each
+        jobs_behind_held_back_ones_come;
     lease 2_000 ms:
         a_heartbeat_keeps_every_lease
         an_expired_sessions_jobs_are_rescued

@@ -33,6 +33,7 @@ struct Inner {
     path: PathBuf,
     /// The schema's version before it was opened; 0 for a new file.
     found_version: u32,
+    durability: super::Durability,
     // Dropped in this order: the writer's connection closes last, and puts the log back into the
     // one file, which connections that only read cannot.
     watcher: Watcher,
@@ -62,6 +63,11 @@ impl SqliteDatabase {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// What its commits survive.
+    pub(super) fn durability(&self) -> super::Durability {
+        self.inner.durability
     }
 
     /// Reads the whole file for damage; slow for a large one.
@@ -133,6 +139,7 @@ fn open(options: SqliteOptions) -> Result<Inner> {
         path: options.path.clone(),
         found_version,
         watcher: Watcher::start(&options.path)?,
+        durability: options.durability,
         writer: Writer::start(connection, options.durability)?,
         readers: Readers::new(options.path, options.readers),
     })

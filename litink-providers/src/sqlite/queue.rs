@@ -58,8 +58,12 @@ impl SqliteQueue {
 #[async_trait]
 impl Queue for SqliteQueue {
     fn capabilities(&self) -> QueueCapabilities {
+        let durability = match self.database.durability() {
+            super::Durability::PowerLoss => Durability::PowerLoss,
+            super::Durability::ProcessCrash => Durability::ProcessCrash,
+        };
         QueueCapabilities::default()
-            .with_durability(Durability::PowerLoss)
+            .with_durability(durability)
             .with_shared(true)
             .with_limits(true)
             .with_fairness(true)
