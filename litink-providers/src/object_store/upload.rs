@@ -9,8 +9,12 @@ use object_store::{
 
 use super::error::{store_error, upload_error};
 
-/// The size of a part: the least that S3 takes, and what an upload holds in memory at most, twice.
+/// The size of a part: the least that S3 takes.
 pub(super) const PART_BYTES: usize = 5 << 20;
+
+/// So many parts are on their way while the next one fills: a store answers when it has kept a part,
+/// and a line should not be idle for so long. Each is held in memory.
+const PARTS_AT_ONCE: usize = 3;
 
 /// An object on its way to the store: seen only once [`finish`](Upload::finish) is done. A small
 /// one goes in one request, a large one in parts. Dropped before, it leaves nothing.
@@ -35,8 +39,10 @@ impl Upload {
 
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
         if let Some(parts) = &mut self.parts {
-            // One part on its way while the next one fills.
-            parts.wait_for_capacity(1).await.map_err(upload_error)?;
+            parts
+                .wait_for_capacity(PARTS_AT_ONCE)
+                .await
+                .map_err(upload_error)?;
             parts.put(bytes);
             return Ok(());
         }
