@@ -274,5 +274,9 @@ async fn a_run_goes_on_when_postgres_and_s3_stop_and_start() {
     weed.start_again(Rights::All);
     ends_well(run);
     let made = bench.made().await;
-    assert_eq!(made, calm, "as if nothing had happened");
+    made.is_the_same_work_as(&calm);
+    // Where a server comes back within the time that calls are repeated for, as on a calm machine,
+    // there is no call and no step more. A slower one fails what is in flight, which is tried again.
+    assert!(made.calls < calm.calls * 2, "{} calls", made.calls);
+    println!("{} calls instead of {}", made.calls, calm.calls);
 }
