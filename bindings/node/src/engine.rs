@@ -1,6 +1,10 @@
 //! The engine's calls.
 
-use std::{path::PathBuf, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -22,14 +26,13 @@ use crate::{
     streams::{NativeReader, NativeWatch},
 };
 
-/// An embedded engine has no accounts: everything is the local user's.
-const ACTOR: Actor = Actor::User(LOCAL_USER);
-
-/// An open engine, with its worker.
+/// An open engine, with its worker, in the name of a user: of the local one, unless another is asked
+/// for.
 #[napi]
 #[derive(Debug)]
 pub struct NativeEngine {
-    open: Mutex<Option<Open>>,
+    open: Arc<Mutex<Option<Open>>>,
+    actor: Actor,
 }
 
 #[derive(Debug)]
@@ -104,7 +107,8 @@ pub async fn open_engine(source: String) -> napi::Result<NativeEngine> {
     };
     match open.await {
         Ok(open) => Ok(NativeEngine {
-            open: Mutex::new(Some(open)),
+            open: Arc::new(Mutex::new(Some(open))),
+            actor: Actor::User(LOCAL_USER),
         }),
         Err(error) => Err(to_js(&error)),
     }
@@ -133,13 +137,13 @@ impl NativeEngine {
         })
     }
 
-    async fn call<T, F>(&self, work: impl FnOnce(Engine) -> F + Send) -> napi::Result<String>
+    async fn call<T, F>(&self, work: impl FnOnce(Engine, Actor) -> F + Send) -> napi::Result<String>
     where
         T: Serialize,
         F: Future<Output = Result<T>> + Send,
     {
         let result = match self.engine() {
-            Ok(engine) => work(engine).await,
+            Ok(engine) => work(engine, self.actor).await,
             Err(error) => Err(error),
         };
         result
@@ -150,11 +154,21 @@ impl NativeEngine {
 
 #[napi]
 impl NativeEngine {
+    /// The same engine in the name of a user.
+    #[napi]
+    pub fn as_user(&self, user: String) -> napi::Result<Self> {
+        let user = user.parse().map_err(|error: Error| to_js(&error))?;
+        Ok(Self {
+            open: Arc::clone(&self.open),
+            actor: Actor::User(user),
+        })
+    }
+
     /// `{book, existing}`.
     #[napi]
     pub async fn import_file(&self, path: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| {
-            Ok(imported(&engine.import_file(ACTOR, path.as_ref()).await?))
+        self.call(async move |engine: Engine, actor| {
+            Ok(imported(&engine.import_file(actor, path.as_ref()).await?))
         })
         .await
     }
@@ -163,11 +177,11 @@ impl NativeEngine {
     #[napi]
     pub async fn import_bytes(&self, name: String, bytes: Buffer) -> napi::Result<String> {
         let bytes = Bytes::copy_from_slice(&bytes);
-        self.call(async move |engine: Engine| {
+        self.call(async move |engine: Engine, actor| {
             let body = futures::stream::once(async { Ok(bytes) }).boxed();
             Ok(imported(
                 &engine
-                    .import(ACTOR, body, ImportOptions::named(name))
+                    .import(actor, body, ImportOptions::named(name))
                     .await?,
             ))
         })
@@ -177,8 +191,8 @@ impl NativeEngine {
     /// `{items, next}`.
     #[napi]
     pub async fn books(&self, after: Option<String>, limit: u32) -> napi::Result<String> {
-        self.call(async move |engine: Engine| {
-            let page = engine.books(ACTOR, after, limit).await?;
+        self.call(async move |engine: Engine, actor| {
+            let page = engine.books(actor, after, limit).await?;
             Ok(json!({ "items": page.items, "next": page.next }))
         })
         .await
@@ -187,29 +201,31 @@ impl NativeEngine {
     /// A book.
     #[napi]
     pub async fn book(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.book(ACTOR, id.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.book(actor, id.parse()?).await)
             .await
     }
 
     /// A list of chapters.
     #[napi]
     pub async fn chapters(&self, book: String, text: bool) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.chapters(ACTOR, book.parse()?, text).await)
-            .await
+        self.call(async move |engine: Engine, actor| {
+            engine.chapters(actor, book.parse()?, text).await
+        })
+        .await
     }
 
     /// Null.
     #[napi]
     pub async fn delete_book(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.delete_book(ACTOR, id.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.delete_book(actor, id.parse()?).await)
             .await
     }
 
     /// A plan.
     #[napi]
     pub async fn plan(&self, spec: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| {
-            engine.plan(ACTOR, &from_json::<RunSpec>(&spec)?).await
+        self.call(async move |engine: Engine, actor| {
+            engine.plan(actor, &from_json::<RunSpec>(&spec)?).await
         })
         .await
     }
@@ -217,9 +233,9 @@ impl NativeEngine {
     /// A run.
     #[napi]
     pub async fn start(&self, spec: String, key: Option<String>) -> napi::Result<String> {
-        self.call(async move |engine: Engine| {
+        self.call(async move |engine: Engine, actor| {
             engine
-                .start(ACTOR, &from_json::<RunSpec>(&spec)?, key.as_deref())
+                .start(actor, &from_json::<RunSpec>(&spec)?, key.as_deref())
                 .await
                 .map(|started| started.run)
         })
@@ -229,7 +245,7 @@ impl NativeEngine {
     /// A run.
     #[napi]
     pub async fn run(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.run(ACTOR, id.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.run(actor, id.parse()?).await)
             .await
     }
 
@@ -241,9 +257,9 @@ impl NativeEngine {
         after: Option<String>,
         limit: u32,
     ) -> napi::Result<String> {
-        self.call(async move |engine: Engine| {
+        self.call(async move |engine: Engine, actor| {
             let book = book.map(|book| book.parse()).transpose()?;
-            let page = engine.runs(ACTOR, book, after, limit).await?;
+            let page = engine.runs(actor, book, after, limit).await?;
             Ok(json!({ "items": page.items, "next": page.next }))
         })
         .await
@@ -252,28 +268,28 @@ impl NativeEngine {
     /// A run.
     #[napi]
     pub async fn cancel(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.cancel(ACTOR, id.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.cancel(actor, id.parse()?).await)
             .await
     }
 
     /// A run.
     #[napi]
     pub async fn resume(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.resume(ACTOR, id.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.resume(actor, id.parse()?).await)
             .await
     }
 
     /// A run, once it is completed; rejects with the error of one that failed or was stopped.
     #[napi]
     pub async fn wait(&self, id: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.wait(ACTOR, id.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.wait(actor, id.parse()?).await)
             .await
     }
 
     /// A progress.
     #[napi]
     pub async fn progress(&self, run: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.progress(ACTOR, run.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.progress(actor, run.parse()?).await)
             .await
     }
 
@@ -284,7 +300,7 @@ impl NativeEngine {
             let run = run.parse::<RunId>()?;
             let revision = u64::try_from(revision).unwrap_or(0);
             self.with_open(|open| {
-                let progress = open.engine.watch(ACTOR, run, revision).boxed();
+                let progress = open.engine.watch(self.actor, run, revision).boxed();
                 NativeWatch::new(progress, open.closed.child_token())
             })
         };
@@ -294,7 +310,7 @@ impl NativeEngine {
     /// A list of exports.
     #[napi]
     pub async fn exports(&self, run: String) -> napi::Result<String> {
-        self.call(async move |engine: Engine| engine.exports(ACTOR, run.parse()?).await)
+        self.call(async move |engine: Engine, actor| engine.exports(actor, run.parse()?).await)
             .await
     }
 
@@ -302,7 +318,10 @@ impl NativeEngine {
     #[napi]
     pub async fn read_export(&self, id: String) -> napi::Result<NativeReader> {
         let read = async {
-            let reader = self.engine()?.open_export(ACTOR, id.parse()?, None).await?;
+            let reader = self
+                .engine()?
+                .open_export(self.actor, id.parse()?, None)
+                .await?;
             NativeReader::new(&reader.export, reader.object.body)
         };
         read.await.map_err(|error: Error| to_js(&error))
@@ -311,8 +330,8 @@ impl NativeEngine {
     /// A list of `{name, capabilities}`.
     #[napi]
     pub async fn providers(&self) -> napi::Result<String> {
-        self.call(async move |engine: Engine| {
-            let describe = |provider: &std::sync::Arc<
+        self.call(async move |engine: Engine, _| {
+            let describe = |provider: &Arc<
                 dyn litink_core::provider::GenerationProvider,
             >| {
                 json!({ "name": provider.name(), "capabilities": *provider.capabilities(None) })
@@ -333,7 +352,7 @@ impl NativeEngine {
         let engine = self.engine().map_err(|error| to_js(&error))?;
         let capabilities = from_json(&capabilities).map_err(|error| to_js(&error))?;
         let provider = JsProvider::new(name, capabilities, &call)?;
-        engine.register_provider(std::sync::Arc::new(provider));
+        engine.register_provider(Arc::new(provider));
         Ok(())
     }
 

@@ -30,6 +30,50 @@ test("the whole job with the local provider", async (t) => {
   });
 });
 
+test("users see what is their own", async (t) => {
+  const dir = await folder(t);
+  await using(await Engine.inMemory(), async (engine) => {
+    engine.registerProvider(speaker());
+    const ada = engine.asUser("11111111-1111-4111-8111-111111111111");
+    const bob = engine.asUser("22222222-2222-4222-8222-222222222222");
+    const made = await ada.make(await bookFile(dir), join(dir, "out"), { options: OPTIONS });
+    const { book, run } = made;
+    const missing = "33333333-3333-4333-8333-333333333333";
+    for (const stranger of [bob, engine]) {
+      assert.deepEqual((await stranger.books()).items, []);
+      assert.deepEqual((await stranger.runs()).items, []);
+      for (const [call, id] of [
+        ["book", book.id],
+        ["chapters", book.id],
+        ["deleteBook", book.id],
+        ["plan", book.id],
+        ["start", book.id],
+        ["run", run.id],
+        ["cancel", run.id],
+        ["resume", run.id],
+        ["wait", run.id],
+        ["progress", run.id],
+        ["exports", run.id],
+      ]) {
+        // What is another's is told as what there is not.
+        const said = [];
+        for (const asked of [id, missing]) {
+          const error = await stranger[call](asked).then(
+            () => assert.fail(`${call} of another's`),
+            (error) => error,
+          );
+          assert.ok(error instanceof NotFoundError, `${call}: ${error}`);
+          said.push(error.message.replace(asked, "ID"));
+        }
+        assert.equal(said[0], said[1], call);
+      }
+    }
+    assert.notEqual((await bob.importFile(await bookFile(dir))).book.id, book.id);
+    assert.equal((await ada.run(run.id)).state, "completed");
+    assert.throws(() => engine.asUser("ada"), InvalidInputError);
+  });
+});
+
 test("books, chapters, plans, runs and exports are the engine's", async (t) => {
   const dir = await folder(t);
   await using(await Engine.inMemory(), async (engine) => {

@@ -77,10 +77,11 @@ export interface PageOptions extends Abortable {
  */
 export class Engine {
   readonly #native: NativeEngine;
-  readonly #live = new LiveErrors();
+  readonly #live: LiveErrors;
 
-  private constructor(engine: NativeEngine) {
+  private constructor(engine: NativeEngine, live = new LiveErrors()) {
     this.#native = engine;
+    this.#live = live;
   }
 
   /** Opens an engine on a folder, which is made if it is not there. */
@@ -102,6 +103,20 @@ export class Engine {
     options: Pick<OpenOptions, "worker"> = {},
   ): Promise<Engine> {
     return Engine.#open({ config: file }, options);
+  }
+
+  /**
+   * The same engine in the name of a user, whose id (a UUID) your application knows: it sees and
+   * makes what is that user's alone. Without it, everything is the one local user's.
+   *
+   * Who a user is, is for your application to find out first. It shares the worker, the providers
+   * and the end: close either.
+   */
+  asUser(user: string): Engine {
+    return new Engine(
+      nativeSync(() => this.#native.asUser(user)),
+      this.#live,
+    );
   }
 
   static async #open(source: object, { worker = true }: OpenOptions): Promise<Engine> {

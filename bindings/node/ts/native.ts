@@ -32,6 +32,7 @@ export interface NativeReader {
 
 /** An open engine. */
 export interface NativeEngine {
+  asUser(user: string): NativeEngine;
   importFile(path: string): Promise<string>;
   importBytes(name: string, bytes: Buffer): Promise<string>;
   books(after: string | null, limit: number): Promise<string>;

@@ -21,14 +21,12 @@ use crate::{
     watch::NativeWatch,
 };
 
-/// An embedded engine has no accounts: everything is the local user's.
-const ACTOR: Actor = Actor::User(LOCAL_USER);
-
-/// An open engine.
+/// An open engine, in the name of a user: of the local one, unless another is asked for.
 #[pyclass(frozen, name = "Engine", module = "litink._litink")]
 pub(crate) struct NativeEngine {
     open: Open,
     last_loop: LastLoop,
+    actor: Actor,
 }
 
 /// A value of the engine as Python's `None`, `dict`, `list`, ...
@@ -57,7 +55,7 @@ impl NativeEngine {
     fn call<'py, T, F>(
         &self,
         py: Python<'py>,
-        work: impl FnOnce(Engine) -> F + Send + 'static,
+        work: impl FnOnce(Engine, Actor) -> F + Send + 'static,
     ) -> PyResult<Bound<'py, PyAny>>
     where
         T: Serialize + Send + 'static,
@@ -69,16 +67,16 @@ impl NativeEngine {
     fn call_as<'py, T, F>(
         &self,
         py: Python<'py>,
-        work: impl FnOnce(Engine) -> F + Send + 'static,
+        work: impl FnOnce(Engine, Actor) -> F + Send + 'static,
         convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     ) -> PyResult<Bound<'py, PyAny>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let engine = self.engine(py)?;
+        let (engine, actor) = (self.engine(py)?, self.actor);
         let open = self.open.clone();
-        let work = async move { open.until_closed(work(engine)).await };
+        let work = async move { open.until_closed(work(engine, actor)).await };
         runtime::awaitable(py, work, convert)
     }
 
@@ -117,8 +115,18 @@ impl NativeEngine {
             Self {
                 open,
                 last_loop: LastLoop::default(),
+                actor: Actor::User(LOCAL_USER),
             }
             .into_py_any(py)
+        })
+    }
+
+    fn as_user(&self, py: Python<'_>, user: &str) -> PyResult<Self> {
+        let user = user.parse().map_err(|error| error::to_python(py, &error))?;
+        Ok(Self {
+            open: self.open.clone(),
+            last_loop: LastLoop::clone(&self.last_loop),
+            actor: Actor::User(user),
         })
     }
 
@@ -131,8 +139,8 @@ impl NativeEngine {
     }
 
     fn import_file<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            Ok(imported(engine.import_file(ACTOR, &path).await?))
+        self.call(py, async move |engine, actor| {
+            Ok(imported(engine.import_file(actor, &path).await?))
         })
     }
 
@@ -143,11 +151,11 @@ impl NativeEngine {
         data: &Bound<'py, PyBytes>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let bytes = Bytes::copy_from_slice(data.as_bytes());
-        self.call(py, async move |engine| {
+        self.call(py, async move |engine, actor| {
             let body = futures::stream::once(async { Ok(bytes) }).boxed();
             Ok(imported(
                 engine
-                    .import(ACTOR, body, ImportOptions::named(name))
+                    .import(actor, body, ImportOptions::named(name))
                     .await?,
             ))
         })
@@ -159,15 +167,15 @@ impl NativeEngine {
         after: Option<String>,
         limit: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            let page = engine.books(ACTOR, after, limit).await?;
+        self.call(py, async move |engine, actor| {
+            let page = engine.books(actor, after, limit).await?;
             Ok(json!({ "items": page.items, "next": page.next }))
         })
     }
 
     fn book<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.book(ACTOR, id.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.book(actor, id.parse()?).await
         })
     }
 
@@ -177,14 +185,14 @@ impl NativeEngine {
         book: String,
         text: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.chapters(ACTOR, book.parse()?, text).await
+        self.call(py, async move |engine, actor| {
+            engine.chapters(actor, book.parse()?, text).await
         })
     }
 
     fn delete_book<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.delete_book(ACTOR, id.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.delete_book(actor, id.parse()?).await
         })
     }
 
@@ -196,7 +204,9 @@ impl NativeEngine {
         options: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let spec = spec(book, recipe, options).map_err(|error| error::to_python(py, &error))?;
-        self.call(py, async move |engine| engine.plan(ACTOR, &spec).await)
+        self.call(py, async move |engine, actor| {
+            engine.plan(actor, &spec).await
+        })
     }
 
     fn start<'py>(
@@ -208,14 +218,16 @@ impl NativeEngine {
         idempotency_key: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let spec = spec(book, recipe, options).map_err(|error| error::to_python(py, &error))?;
-        self.call(py, async move |engine| {
-            let started = engine.start(ACTOR, &spec, idempotency_key.as_deref());
+        self.call(py, async move |engine, actor| {
+            let started = engine.start(actor, &spec, idempotency_key.as_deref());
             started.await.map(|started| started.run)
         })
     }
 
     fn run<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| engine.run(ACTOR, id.parse()?).await)
+        self.call(py, async move |engine, actor| {
+            engine.run(actor, id.parse()?).await
+        })
     }
 
     fn runs<'py>(
@@ -225,34 +237,34 @@ impl NativeEngine {
         after: Option<String>,
         limit: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
+        self.call(py, async move |engine, actor| {
             let book = book.map(|book| book.parse()).transpose()?;
-            let page = engine.runs(ACTOR, book, after, limit).await?;
+            let page = engine.runs(actor, book, after, limit).await?;
             Ok(json!({ "items": page.items, "next": page.next }))
         })
     }
 
     fn cancel<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.cancel(ACTOR, id.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.cancel(actor, id.parse()?).await
         })
     }
 
     fn resume<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.resume(ACTOR, id.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.resume(actor, id.parse()?).await
         })
     }
 
     fn wait<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.wait(ACTOR, id.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.wait(actor, id.parse()?).await
         })
     }
 
     fn progress<'py>(&self, py: Python<'py>, id: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.progress(ACTOR, id.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.progress(actor, id.parse()?).await
         })
     }
 
@@ -261,13 +273,13 @@ impl NativeEngine {
         let id = id.parse().map_err(|error| error::to_python(py, &error))?;
         Ok(NativeWatch::new(
             self.open.clone(),
-            engine.watch(ACTOR, id, revision).boxed(),
+            engine.watch(self.actor, id, revision).boxed(),
         ))
     }
 
     fn exports<'py>(&self, py: Python<'py>, run: String) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, async move |engine| {
-            engine.exports(ACTOR, run.parse()?).await
+        self.call(py, async move |engine, actor| {
+            engine.exports(actor, run.parse()?).await
         })
     }
 
@@ -279,7 +291,7 @@ impl NativeEngine {
     ) -> PyResult<Bound<'py, PyAny>> {
         self.call_as(
             py,
-            async move |engine| save::save(&engine, ACTOR, export.parse()?, folder).await,
+            async move |engine, actor| save::save(&engine, actor, export.parse()?, folder).await,
             |py, path| path.into_py_any(py),
         )
     }
@@ -287,7 +299,7 @@ impl NativeEngine {
     fn read<'py>(&self, py: Python<'py>, export: String) -> PyResult<Bound<'py, PyAny>> {
         self.call_as(
             py,
-            async move |engine| save::read(&engine, ACTOR, export.parse()?).await,
+            async move |engine, actor| save::read(&engine, actor, export.parse()?).await,
             |py, bytes| PyBytes::new(py, &bytes).into_py_any(py),
         )
     }

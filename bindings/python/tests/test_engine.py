@@ -141,3 +141,42 @@ def test_uvloop_drives_it_too() -> None:
     uvloop.run(main())
     assert not any(isinstance(loop, asyncio.SelectorEventLoop) for loop in voice.loops)
     assert voice.calls
+
+
+async def test_users_see_what_is_their_own(book: Path, tmp_path: Path) -> None:
+    async with await litink.Engine.open(tmp_path / "data") as engine:
+        ada = engine.as_user("11111111-1111-4111-8111-111111111111")
+        bob = engine.as_user("22222222-2222-4222-8222-222222222222")
+        files = await ada.make(book, tmp_path / "out", **OPTIONS)
+        assert files
+        [run] = await ada.runs()
+        [export, _] = await ada.exports(run.id)
+        missing = "33333333-3333-4333-8333-333333333333"
+        for stranger in [bob, engine]:
+            assert len(await stranger.books()) == len(await stranger.runs()) == 0
+            for call, id in [
+                (stranger.book, run.book_id),
+                (stranger.chapters, run.book_id),
+                (stranger.delete_book, run.book_id),
+                (stranger.plan, run.book_id),
+                (stranger.start, run.book_id),
+                (stranger.run, run.id),
+                (stranger.cancel, run.id),
+                (stranger.resume, run.id),
+                (stranger.wait, run.id),
+                (stranger.progress, run.id),
+                (stranger.exports, run.id),
+                (stranger.read, export.id),
+            ]:
+                # What is another's is told as what there is not.
+                said = []
+                for asked in [id, missing]:
+                    with pytest.raises(litink.NotFoundError) as error:
+                        await call(asked)
+                    said.append(str(error.value).replace(asked, "ID"))
+                assert said[0] == said[1], call
+        # The same file is a book of each.
+        assert (await bob.import_file(book)).id != run.book_id
+        assert (await ada.run(run.id)).state == "completed"
+        with pytest.raises(litink.InvalidInputError):
+            engine.as_user("ada")

@@ -53,6 +53,15 @@ class Engine:
         atexit.register(_litink.shut_down)
         return cls(await _litink.Engine.open(settings, worker))
 
+    def as_user(self, user: str) -> Engine:
+        """The same engine in the name of a user, whose id (a UUID) your application knows: it sees
+        and makes what is that user's alone. Without it, everything is the one local user's.
+
+        Who a user is, is for your application to find out first. It shares the worker, the
+        providers and the end: close either.
+        """
+        return Engine(self._native.as_user(str(user)))
+
     async def close(self, *, grace: float = 2.0) -> None:
         """Stops the worker. What is in flight may finish for ``grace`` seconds; then it is given
         back, and goes on when an engine is opened again. Closing twice does nothing."""
