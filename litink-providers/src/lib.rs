@@ -11,6 +11,8 @@ pub mod local;
 pub mod object_store;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(any(feature = "postgres", feature = "supabase"))]
 mod sql_functions;
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,39 @@
+-- Adds jobs, all or none.
+-- ARGV: for each job its id, delay, priority, max_attempts, max_crashes, tail, body.
+-- Gives for each: '' if it was added, else the id of the one that is there.
+local jobs = #ARGV / 7
+local seq = call('HINCRBY', P .. 'm', 'seq', jobs) - jobs
+local answers, new = {}, {}
+for i = 1, jobs do
+  local at = (i - 1) * 7
+  local id, delay = ARGV[at + 1], tonumber(ARGV[at + 2])
+  local r = {id = id, tail = ARGV[at + 6], state = delay > 0 and SCHEDULED or AVAILABLE,
+    priority = tonumber(ARGV[at + 3]), seq = seq + i, token = 0, attempt = 0,
+    max_attempts = tonumber(ARGV[at + 4]), crashes = 0, max_crashes = tonumber(ARGV[at + 5]),
+    due = now + delay, created = now, finished = 0, turn = 0, cancel = 0, failed = 0,
+    settled_token = 0, settled_as = 0, session = NOBODY, settled_by = NOBODY}
+  r.kind, r.tenant, r.group, r.key, r.limits = unpack_('>I4c0I1c0I1c0I4c0I4c0', r.tail)
+  r.place = pack('>I6', r.seq) .. id
+  local field = unique(r)
+  local known = field and call('HGET', P .. 'uq', field)
+  if known then
+    -- A job with this id is named before one with this key.
+    answers[i] = call('HEXISTS', P .. 'st', id) == 1 and id or known
+  elseif call('HSETNX', P .. 'st', id, head(r) .. r.tail) == 0 then
+    answers[i] = id
+  else
+    answers[i] = ''
+    if field then
+      call('HSET', P .. 'uq', field, id)
+    end
+    hset('body', id, ARGV[at + 7])
+    zadd('k:' .. r.kind, r.seq, r.place)
+    if r.group ~= '' then
+      zadd('g:' .. r.group, r.seq, r.place)
+    end
+    enter(r)
+  end
+end
+write()
+announce()
+return answers
