@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use litink_core::Result;
 use redis::{
     Client, Msg, RedisResult,
@@ -41,7 +41,7 @@ pub(super) enum Heard {
 /// A request to subscribe, answered when it is done.
 struct Request {
     channel: String,
-    done: oneshot::Sender<Result<()>>,
+    done: oneshot::Sender<Result<broadcast::Receiver<Heard>>>,
 }
 
 /// The channels that are listened to.
@@ -68,19 +68,12 @@ impl Listener {
         self: &Arc<Self>,
         channel: &str,
     ) -> Result<broadcast::Receiver<Heard>> {
-        let receiver = {
-            let mut channels = self.channels();
-            let sender = channels
-                .entry(channel.to_owned())
-                .or_insert_with(|| broadcast::channel(CAPACITY).0);
-            sender.subscribe()
-        };
         let (done, answer) = oneshot::channel();
         let channel = channel.to_owned();
         self.request(Request { channel, done }).await?;
-        match answer.await {
-            Ok(answer) => answer.map(|()| receiver),
-            Err(_) => Err(error::unreachable()),
+        match timeout(ANSWER, answer).await {
+            Ok(Ok(answer)) => answer,
+            _ => Err(error::unreachable()),
         }
     }
 
@@ -107,6 +100,12 @@ impl Listener {
     fn channels(&self) -> MutexGuard<'_, HashMap<String, broadcast::Sender<Heard>>> {
         // Nothing panics while it is locked.
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subscribe(&self, channel: String) -> broadcast::Receiver<Heard> {
+        let mut channels = self.channels();
+        let new = || broadcast::channel(CAPACITY).0;
+        channels.entry(channel).or_insert_with(new).subscribe()
     }
 
     fn deliver(&self, message: &Msg) {
@@ -201,10 +200,19 @@ async fn listen(
                     return Ok(());
                 };
                 let subscribed = in_time(sink.subscribe(&request.channel)).await;
-                let answer = subscribed.as_ref().map_err(error::of).copied();
-                // Who asked may be gone.
-                let _ = request.done.send(answer);
-                subscribed?;
+                if let Err(error) = subscribed {
+                    // Who asked may be gone.
+                    let _ = request.done.send(Err(error::of(&error)));
+                    return Err(error);
+                }
+                let Some(listener) = listener.upgrade() else {
+                    return Ok(());
+                };
+                // What was published before the answer is here, and for those who listened before.
+                while let Some(Some(message)) = stream.next().now_or_never() {
+                    listener.deliver(&message);
+                }
+                let _ = request.done.send(Ok(listener.subscribe(request.channel)));
             }
             _ = looks.tick() => {
                 let Some(listener) = listener.upgrade() else {

@@ -39,11 +39,16 @@ async fn work(queue: &RedisQueue, server: &Own, count: usize) -> f64 {
         settle = leased.iter().map(|it| complete(it.lease)).collect();
         done += leased.len();
     }
+    let turn = Turn {
+        settle,
+        ..Turn::default()
+    };
+    worker.turn(turn).await.unwrap();
     worker.queue.close(worker.session).await.unwrap();
     (spent(&mut connection) - before) * 1e6 / count as f64
 }
 
-/// The calls that took the server longest, in microseconds.
+/// The call that took the server longest, in microseconds.
 fn slowest(connection: &mut redis::Connection) -> i64 {
     let log: Vec<redis::Value> = redis::cmd("SLOWLOG")
         .arg("GET")

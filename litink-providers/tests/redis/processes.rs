@@ -13,7 +13,7 @@ use crate::server::{self, Own, Worker, complete, want};
 
 const URL: &str = "LITINK_TEST_REDIS_WORKER";
 
-/// Not a test: what the other processes do. It ends when there has been nothing to do for a second,
+/// Not a test: what the other processes do. It ends when there has been nothing to do for four seconds,
 /// and prints the jobs that it settled.
 #[tokio::test]
 #[ignore = "run by two_processes_share_a_queue_and_one_may_be_killed"]
@@ -36,12 +36,13 @@ async fn worker() {
             ..want(10, Duration::from_secs(4))
         };
         let exchanged = worker.turn(turn).await.unwrap();
+        let idle = held.is_empty() && exchanged.leased.is_empty();
         for (job, settled) in held.iter().zip(exchanged.settled) {
             assert!(settled, "a lease was lost");
             println!("done {}", job.job.id);
         }
         held = exchanged.leased;
-        if held.is_empty() {
+        if idle {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
