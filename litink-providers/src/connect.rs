@@ -5,7 +5,12 @@
 
 use std::sync::Arc;
 
-#[cfg(any(feature = "sqlite", feature = "object-store", feature = "postgres"))]
+#[cfg(any(
+    feature = "sqlite",
+    feature = "object-store",
+    feature = "postgres",
+    feature = "redis"
+))]
 use litink_core::ResultExt;
 use litink_core::{
     Error, ErrorKind, Result,
@@ -165,6 +170,8 @@ struct Connector<'a> {
         crate::url::ServerUrl,
         Arc<crate::postgres::PostgresDatabase>,
     )>,
+    #[cfg(feature = "redis")]
+    redis: Vec<(crate::url::ServerUrl, Arc<crate::redis::RedisServer>)>,
     #[cfg(feature = "supabase")]
     supabase: project::Projects,
 }
@@ -178,6 +185,8 @@ impl<'a> Connector<'a> {
             sqlite: Vec::new(),
             #[cfg(feature = "postgres")]
             postgres: Vec::new(),
+            #[cfg(feature = "redis")]
+            redis: Vec::new(),
             #[cfg(feature = "supabase")]
             supabase: project::Projects::default(),
         }
@@ -265,6 +274,15 @@ impl<'a> Connector<'a> {
                     backend: database,
                 })
             }
+            #[cfg(feature = "redis")]
+            BackendUrl::Redis(server) => {
+                let server = self.redis(server).await.context("address", url)?;
+                let queue = crate::redis::RedisQueue::new((*server).clone()).await;
+                Ok(Part {
+                    given: Arc::new(queue.context("address", url)?.with_lease(lease)),
+                    backend: server,
+                })
+            }
             _ => Err(refused(Contract::Queue, url)),
         }
     }
@@ -272,6 +290,14 @@ impl<'a> Connector<'a> {
     async fn cache(&mut self, url: &BackendUrl) -> Result<Part<dyn Cache>> {
         match url {
             BackendUrl::Memory => Ok(self.in_memory(Arc::new(MemoryCache::default()))),
+            #[cfg(feature = "redis")]
+            BackendUrl::Redis(server) => {
+                let server = self.redis(server).await.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::redis::RedisCache::new((*server).clone())),
+                    backend: server,
+                })
+            }
             _ => Err(refused(Contract::Cache, url)),
         }
     }
@@ -285,6 +311,14 @@ impl<'a> Connector<'a> {
                 Ok(Part {
                     given: Arc::new(crate::postgres::PostgresEvents::new((*database).clone())),
                     backend: database,
+                })
+            }
+            #[cfg(feature = "redis")]
+            BackendUrl::Redis(server) => {
+                let server = self.redis(server).await.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::redis::RedisEvents::new((*server).clone())),
+                    backend: server,
                 })
             }
             _ => Err(refused(Contract::Events, url)),
@@ -350,6 +384,20 @@ impl<'a> Connector<'a> {
         Ok(database)
     }
 
+    #[cfg(feature = "redis")]
+    async fn redis(
+        &mut self,
+        server: &crate::url::ServerUrl,
+    ) -> Result<Arc<crate::redis::RedisServer>> {
+        if let Some((_, open)) = self.redis.iter().find(|(known, _)| known == server) {
+            return Ok(Arc::clone(open));
+        }
+        let open = crate::redis::RedisServer::open(server.reveal().as_str()).await?;
+        let open = Arc::new(open);
+        self.redis.push((server.clone(), Arc::clone(&open)));
+        Ok(open)
+    }
+
     /// Makes the data folder for what is in it. The folder of another file must be there.
     #[cfg(any(feature = "sqlite", feature = "object-store"))]
     fn make_data_dir(&self, path: &std::path::Path) -> Result<()> {
@@ -385,7 +433,9 @@ impl Support {
             BackendUrl::S3(_) => Self::Without("s3"),
             BackendUrl::Supabase(_) if cfg!(feature = "supabase") => Self::Built,
             BackendUrl::Supabase(_) => Self::Without("supabase"),
-            BackendUrl::Redis(_) | BackendUrl::Amqp(_) => Self::Planned,
+            BackendUrl::Redis(_) if cfg!(feature = "redis") => Self::Built,
+            BackendUrl::Redis(_) => Self::Without("redis"),
+            BackendUrl::Amqp(_) => Self::Planned,
         }
     }
 }

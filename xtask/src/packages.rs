@@ -19,6 +19,12 @@ pub(crate) const TESTS: &[Need] = &[
     need("chromium", "chromium"),
 ];
 
+/// A server of jobs, values and hints; tests start some of their own.
+pub(crate) const REDIS: &[Need] = &[
+    need("redis-server", "redis-server"),
+    need("redis-cli", "redis-tools"),
+];
+
 const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package }
 }

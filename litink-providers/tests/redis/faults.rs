@@ -56,7 +56,7 @@ async fn a_server_that_is_killed_and_starts_again_loses_nothing_that_it_acknowle
         return;
     };
     let queue = server.queue().await;
-    assert_eq!(queue.capabilities().durability, Durability::ProcessCrash);
+    assert_eq!(queue.capabilities().durability, Durability::LastSeconds);
     let ids = add(&queue, 200).await;
     let mut worker = Worker::open(&queue).await;
     let leased = worker.turn(want(50, Duration::ZERO)).await.unwrap().leased;
