@@ -26,6 +26,12 @@ pub fn shared_pgbouncer() -> Option<Url> {
     shared("LITINK_TEST_PGBOUNCER_URL")
 }
 
+/// The URL of a Redis.
+#[must_use]
+pub fn shared_redis() -> Option<Url> {
+    shared("LITINK_TEST_REDIS_URL")
+}
+
 fn shared(name: &str) -> Option<Url> {
     let url = std::env::var(name).ok();
     if url.is_none() {
