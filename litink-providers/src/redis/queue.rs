@@ -130,7 +130,7 @@ impl Queue for RedisQueue {
 
     async fn heartbeat(&self, session: SessionId) -> Result<Beat> {
         let args = [Arg::text("beat"), Arg::id(session.0)];
-        let beat: Result<redis::Value> = self.server.run(&scripts::SESSIONS, &args).await;
+        let beat: Result<redis::Value> = self.server.beat(&scripts::SESSIONS, &args).await;
         let beat = match beat.operation("queue.heartbeat")? {
             redis::Value::Nil => return Err(validate::session_lost()),
             beat => beat,

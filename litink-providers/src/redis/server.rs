@@ -38,6 +38,8 @@ const OLDEST: (u32, u32) = (6, 2);
 #[derive(Clone)]
 pub struct RedisServer {
     connection: ConnectionManager,
+    /// Of heartbeats alone, which must not stand behind large answers; made at the first.
+    beats: ConnectionManager,
     listener: Arc<Listener>,
     place: String,
     number: i64,
@@ -68,10 +70,13 @@ impl RedisServer {
             .set_number_of_retries(3)
             .set_min_delay(PAUSE)
             .set_max_delay(PAUSE * 10);
+        let beats = ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
+        let beats = beats.map_err(|error| error::of(&error))?;
         let connecting = ConnectionManager::new_with_config(client.clone(), config);
         let connection = connecting.await.map_err(|error| error::of(&error))?;
         let server = Self {
             connection,
+            beats,
             listener: Listener::new(client),
             place: format!("{place}/{number}"),
             number,
@@ -106,13 +111,12 @@ impl RedisServer {
 
     /// A script, sent by its hash; the server forgets scripts at a restart, and is told anew.
     pub(super) async fn run<T: FromRedisValue>(&self, script: &Script, args: &[Arg]) -> Result<T> {
-        let mut tries = Tries::new();
-        loop {
-            match self.run_once(script, args).await {
-                Err(error) if tries.pause(&error).await => {}
-                ran => return ran.map_err(|error| error::of(&error)),
-            }
-        }
+        run(&self.connection, script, args).await
+    }
+
+    /// The same beside everything else.
+    pub(super) async fn beat<T: FromRedisValue>(&self, script: &Script, args: &[Arg]) -> Result<T> {
+        run(&self.beats, script, args).await
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
@@ -132,11 +136,7 @@ impl RedisServer {
         script: &Script,
         args: &[Arg],
     ) -> RedisResult<T> {
-        let mut invocation = script.key(PREFIX);
-        for arg in args {
-            invocation.arg(arg.as_bytes());
-        }
-        invocation.invoke_async(&mut self.connection.clone()).await
+        run_once(&self.connection, script, args).await
     }
 
     pub(super) async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
@@ -161,6 +161,32 @@ impl RedisServer {
         command.arg("GET").arg("appendfsync");
         let pair: Vec<String> = self.try_ask(&command).await.ok()?;
         pair.into_iter().nth(1)
+    }
+}
+
+async fn run_once<T: FromRedisValue>(
+    connection: &ConnectionManager,
+    script: &Script,
+    args: &[Arg],
+) -> RedisResult<T> {
+    let mut invocation = script.key(PREFIX);
+    for arg in args {
+        invocation.arg(arg.as_bytes());
+    }
+    invocation.invoke_async(&mut connection.clone()).await
+}
+
+async fn run<T: FromRedisValue>(
+    connection: &ConnectionManager,
+    script: &Script,
+    args: &[Arg],
+) -> Result<T> {
+    let mut tries = Tries::new();
+    loop {
+        match run_once(connection, script, args).await {
+            Err(error) if tries.pause(&error).await => {}
+            ran => return ran.map_err(|error| error::of(&error)),
+        }
     }
 }
 

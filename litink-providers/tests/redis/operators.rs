@@ -1,7 +1,14 @@
 //! What those who run litink see.
 
-use litink_core::backend::Backend;
+use std::time::Duration;
+
+use litink_core::{
+    backend::Backend,
+    queue::{JobState, NewJob, Queue},
+};
 use litink_providers::redis::{RedisQueue, RedisServer};
+
+use serde_json::json;
 
 use crate::server::Own;
 
@@ -78,4 +85,24 @@ async fn a_wrong_password_says_so_and_not_what_it_was() {
     let open = RedisServer::open(&url).await.unwrap();
     assert!(!open.describe().contains("right"), "{}", open.describe());
     assert!(!format!("{open:?}").contains("right"));
+}
+
+#[tokio::test]
+async fn what_is_due_counts_as_available_without_any_worker() {
+    let Some(server) = Own::start(&[]) else {
+        return;
+    };
+    let queue = server.queue().await;
+    let jobs: Vec<NewJob> = (0..1_000)
+        .map(|i| NewJob::new("kind", json!(i)).delay(Duration::from_millis(400)))
+        .collect();
+    queue.enqueue(&jobs).await.unwrap();
+    let count = async |state| {
+        let stats = queue.stats().await.unwrap();
+        stats[0].jobs.get(&state).copied().unwrap_or_default()
+    };
+    assert_eq!(count(JobState::Scheduled).await, 1_000);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(count(JobState::Available).await, 1_000);
+    assert_eq!(count(JobState::Scheduled).await, 0);
 }

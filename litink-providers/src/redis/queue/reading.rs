@@ -14,6 +14,10 @@ use super::{Arg, RedisServer, error::odd_reply, records, replies, scripts};
 
 /// Jobs that one call looks at, or reads.
 const PIECE: usize = 500;
+/// And of each kind, where it looks at all of them.
+const PIECE_OF_EACH: usize = 100;
+/// Pieces of due jobs that one look at the numbers makes available at most.
+const ADVANCES: usize = 100;
 
 pub(super) async fn get(server: &RedisServer, ids: &[JobId]) -> Result<Vec<Option<Job>>> {
     let mut jobs = Vec::with_capacity(ids.len());
@@ -115,13 +119,14 @@ async fn scan(
         .tenant
         .map_or(Vec::new(), |it| records::tenant(Some(it)));
     let mut found = Vec::new();
+    let piece = query.kind.as_ref().map_or(PIECE_OF_EACH, |_| PIECE);
     loop {
         let args = [
             Arg::text("scan"),
             Arg::text(index),
             kind(query.kind.as_deref()),
             Arg::text(&before),
-            Arg::text(PIECE),
+            Arg::text(piece),
             Arg::text(&states),
             Arg::Bytes(tenant.clone()),
         ];
@@ -133,7 +138,7 @@ async fn scan(
             found.push((records::id(&pair[0])?, age));
         }
         found.truncate(most);
-        if seen < PIECE || found.len() >= most {
+        if seen < piece || found.len() >= most {
             return Ok(found);
         }
         before = last;
@@ -141,6 +146,7 @@ async fn scan(
 }
 
 pub(super) async fn stats(server: &RedisServer) -> Result<Vec<KindStats>> {
+    advance(server).await?;
     let reply: Vec<Value> = server.run(&scripts::READ, &[Arg::text("stats")]).await?;
     let [now, counts, oldest, paused] = replies::fields(reply)?;
     let now = replies::number(now)?;
@@ -164,6 +170,19 @@ pub(super) async fn stats(server: &RedisServer) -> Result<Vec<KindStats>> {
         of_kind(&mut kinds, replies::text(kind)?).paused = true;
     }
     Ok(kinds.into_values().collect())
+}
+
+/// Makes available what is due: without a worker nobody does, and by these numbers somebody decides
+/// whether there are to be workers.
+async fn advance(server: &RedisServer) -> Result<()> {
+    for _ in 0..ADVANCES {
+        let advanced = server.run(&scripts::CONTROL, &[Arg::text("advance")]);
+        let (_, more): (u64, i64) = advanced.await?;
+        if more == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn of_kind(kinds: &mut BTreeMap<String, KindStats>, kind: String) -> &mut KindStats {

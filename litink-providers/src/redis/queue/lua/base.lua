@@ -101,7 +101,7 @@ local HEAD_SIZE = 102
 local NOBODY = string.rep('\0', 16)
 
 local function load(id, text)
-  local r = {id = id, tail = sub(text, HEAD_SIZE + 1)}
+  local r = {id = id, text = text, tail = sub(text, HEAD_SIZE + 1)}
   r.state, r.priority, r.seq, r.token, r.attempt, r.max_attempts, r.crashes, r.max_crashes, r.due,
     r.created, r.finished, r.turn, r.cancel, r.failed, r.settled_token, r.settled_as, r.session,
     r.settled_by = unpack_(HEAD, text)
@@ -117,7 +117,8 @@ local function head(r)
 end
 
 local function save(r)
-  hset('st', r.id, head(r) .. r.tail)
+  r.text = head(r) .. r.tail
+  hset('st', r.id, r.text)
 end
 
 -- Records by their places; what is gone is left out.

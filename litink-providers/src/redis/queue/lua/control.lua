@@ -2,6 +2,8 @@
 local action = ARGV[1]
 -- The most final jobs that one call forgets; it is called again for the rest.
 local PRUNED = 500
+-- The most due jobs that one call makes available.
+local ADVANCED = 500
 
 local function cancel(r)
   if r.state == RUNNING then
@@ -59,6 +61,13 @@ if action == 'cancel' or action == 'replay' then
   write()
   announce()
   return {touched, 0}
+elseif action == 'advance' then
+  -- What is due, and what dead workers held, where no worker looks.
+  promote(ADVANCED)
+  rescue(ADVANCED)
+  announce()
+  local next = tonumber(call('ZRANGE', P .. 'due', 0, 0, 'WITHSCORES')[2])
+  return {0, next and next <= now and 1 or 0}
 elseif action == 'pause' then
   return {call('SADD', P .. 'paused', ARGV[2]), 0}
 elseif action == 'resume' then

@@ -35,7 +35,7 @@ local function told(records)
   for i, r in ipairs(records) do
     local n = #reply
     reply[n + 1] = r.id
-    reply[n + 2] = head(r) .. r.tail
+    reply[n + 2] = r.text
     reply[n + 3] = bodies[i] or ''
     reply[n + 4] = r.failed == 1 and call('HGET', P .. 'err', r.id) or false
   end

@@ -243,8 +243,27 @@ local function top(line, want)
   return nil
 end
 
+-- The next jobs where there is one lane without limits, as there mostly is.
+local function next_of(kind, lane, want)
+  local popped, taken = call('ZPOPMIN', P .. lane_key(kind, lane), want), {}
+  for i = 1, #popped, 2 do
+    taken[#taken + 1] = popped[i]
+  end
+  tidy(kind, lane)
+  return taken
+end
+
 -- Takes the best jobs of these kinds off their lanes: their places, in order.
 local function best(kinds, want)
+  if #kinds == 1 then
+    local lanes = call('ZRANGE', P .. 'l:' .. kinds[1], 0, 1)
+    if #lanes == 1 then
+      local _, _, at = unpack_('>hI1c0', lanes[1])
+      if at > #lanes[1] then
+        return next_of(kinds[1], lanes[1], want)
+      end
+    end
+  end
   local lines, taken = {}, {}
   for _, kind in ipairs(kinds) do
     lines[#lines + 1] = open_line(kind, want)
