@@ -176,8 +176,8 @@ pub(super) async fn stats(server: &RedisServer) -> Result<Vec<KindStats>> {
 /// whether there are to be workers.
 async fn advance(server: &RedisServer) -> Result<()> {
     for _ in 0..ADVANCES {
-        let advanced = server.run(&scripts::CONTROL, &[Arg::text("advance")]);
-        let (_, more): (u64, i64) = advanced.await?;
+        let args = [Arg::text("advance")];
+        let (_, more): (u64, i64) = server.run(&scripts::CONTROL, &args).await?;
         if more == 0 {
             break;
         }
