@@ -4,5 +4,6 @@ mod bad_input;
 mod damage;
 mod epub;
 mod files;
+mod golden;
 mod samples;
 mod text;
