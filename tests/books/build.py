@@ -115,13 +115,15 @@ def book(lang, titles, title="The Harbour Lamp", author="Ada Wick", **more):
     return {"lang": lang, "title": title, "author": author, "pieces": pieces, **more}
 
 
-def expect(name, b, title=True, author=True):
+def expect(name, b, title=True, author=True, contents=None):
     value = {
         "language": b["lang"],
         "chapters": [
             {"title": p["title"], "kind": p["kind"], "starts_with": p["first"]} for p in b["pieces"]
         ],
     }
+    if contents:
+        value["chapters"].insert(0, {"title": contents, "kind": "front_matter"})
     if title:
         value["title"] = b["title"]
     if author:
@@ -465,7 +467,7 @@ def groff_pdf(b):
 
 def main():
     # plain text
-    save("text-contents", "txt", plain(NOVEL, contents=True), NOVEL)
+    save("text-contents", "txt", plain(NOVEL, contents=True), NOVEL, contents="Contents")
     save("text-worded-capitals", "txt", plain(WORDED, upper=True), WORDED)
     save("text-parts", "txt", plain(PARTS), PARTS)
     save("text-roman", "txt", plain(ROMAN), ROMAN)
@@ -509,9 +511,9 @@ def main():
         odt(HERE / f"odt-{name}.odt", b)
         expect(f"odt-{name}", b)
     # PDF
-    save("pdf-typst", "pdf", typst_pdf(NOVEL), NOVEL)
-    save("pdf-typst-parts", "pdf", typst_pdf(PARTS), PARTS)
-    save("pdf-typst-ru", "pdf", typst_pdf(book("ru", kinded(LANGUAGES["ru"]))), book("ru", kinded(LANGUAGES["ru"])))
+    save("pdf-typst", "pdf", typst_pdf(NOVEL), NOVEL, contents="Contents")
+    save("pdf-typst-parts", "pdf", typst_pdf(PARTS), PARTS, contents="Contents")
+    save("pdf-typst-ru", "pdf", typst_pdf(book("ru", kinded(LANGUAGES["ru"]))), book("ru", kinded(LANGUAGES["ru"])), contents="Содержание")
     save("pdf-weasyprint", "pdf", weasy_pdf(NOVEL), NOVEL)
     save("pdf-weasyprint-columns", "pdf", weasy_pdf(NAMED, columns=True), NAMED)
     save("pdf-reportlab-no-outline", "pdf", reportlab_pdf(WORDED), WORDED)

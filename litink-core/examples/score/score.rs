@@ -283,7 +283,7 @@ fn compare_chapters(book: &ParsedBook, chapters: &[ExpectedChapter], score: &mut
         .filter(counts)
         .map(|c| (c, Starts::of(c)))
         .collect();
-    score.found = found.len();
+    let mut matched = vec![false; found.len()];
     let mut from = 0;
     for chapter in chapters {
         let at = found.iter().skip(from).position(|(own, starts)| starts.fits(own, chapter));
@@ -293,6 +293,7 @@ fn compare_chapters(book: &ParsedBook, chapters: &[ExpectedChapter], score: &mut
             continue;
         };
         from = at + 1;
+        matched[at] = true;
         score.matched += 1;
         let own = found[at].0;
         if let Some(title) = &chapter.title {
@@ -306,6 +307,18 @@ fn compare_chapters(book: &ParsedBook, chapters: &[ExpectedChapter], score: &mut
         if let Some(kind) = chapter.kind {
             score.kinds.add(own.kind == kind);
         }
+    }
+    // A title page need not be listed to be allowed.
+    let book_title = fold(book.title.as_deref().unwrap_or_default());
+    let is_title_page = |c: &ParsedChapter| {
+        c.kind == ChapterKind::FrontMatter
+            && c.title.as_deref().is_none_or(|title| fold(title) == book_title)
+    };
+    let counted = found.iter().zip(&matched).filter(|((c, _), m)| **m || !is_title_page(c));
+    score.found = counted.count();
+    for ((own, _), _) in found.iter().zip(&matched).filter(|((c, _), m)| !**m && !is_title_page(c)) {
+        let title = own.title.as_deref().unwrap_or_default();
+        score.notes.push(format!("nobody expects {title:?}"));
     }
 }
 

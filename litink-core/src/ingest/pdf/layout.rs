@@ -35,10 +35,12 @@ pub(super) fn paragraphs(mut pages: Vec<Vec<Line>>) -> Option<Text> {
     let mut builder = Builder {
         measure,
         words,
+        left: 0.0,
         paragraphs: Vec::new(),
         last: None,
     };
     for (page, lines) in pages.iter().enumerate() {
+        builder.left = left_margin(lines, body);
         for line in lines {
             builder.add(line, page);
         }
@@ -204,6 +206,8 @@ fn words(pages: &[Vec<Line>]) -> HashSet<String> {
 struct Builder {
     measure: Measure,
     words: HashSet<String>,
+    /// Where most lines of the page start.
+    left: f64,
     paragraphs: Vec<Paragraph>,
     last: Option<(Line, usize)>,
 }
@@ -239,7 +243,11 @@ impl Builder {
         let ends = plain::ends_sentence(&last.text);
         let starts_low = line.text.starts_with(char::is_lowercase);
         if !same_page {
-            return starts_low || !ends && !is_short || ends && !is_short && indents;
+            let is_indented = line.x > self.left + body * 0.6;
+            let is_title = titles::numbered(&line.text).is_some_and(|n| !n.bare)
+                || titles::role(&line.text).is_some();
+            let may = !is_indented && !is_title && (!ends || indents);
+            return starts_low || may && !is_short;
         }
         let gap = line.y - last.y;
         let leading = leading * (line.size / body).max(1.0);
