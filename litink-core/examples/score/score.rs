@@ -184,7 +184,8 @@ pub(crate) fn folder(folder: &Path) -> io::Result<Vec<Score>> {
     let names: Vec<String> = paths.iter().filter_map(|path| name(path)).collect();
     let mut scores = Vec::new();
     for path in &paths {
-        let Some(stem) = name(path).and_then(|n| n.strip_suffix(".expected.json").map(str::to_owned))
+        let Some(stem) =
+            name(path).and_then(|n| n.strip_suffix(".expected.json").map(str::to_owned))
         else {
             continue;
         };
@@ -192,9 +193,7 @@ pub(crate) fn folder(folder: &Path) -> io::Result<Vec<Score>> {
         let expected: Expected = serde_json::from_str(&text)
             .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
         let prefix = format!("{stem}.");
-        let is_book = |n: &&String| {
-            **n == stem || n.starts_with(&prefix) && !n.ends_with(".json")
-        };
+        let is_book = |n: &&String| **n == stem || n.starts_with(&prefix) && !n.ends_with(".json");
         match names.iter().find(is_book) {
             Some(book) => scores.push(score(folder, book, &expected)),
             None => scores.push(Score {
@@ -286,10 +285,16 @@ fn compare_chapters(book: &ParsedBook, chapters: &[ExpectedChapter], score: &mut
     let mut matched = vec![false; found.len()];
     let mut from = 0;
     for chapter in chapters {
-        let at = found.iter().skip(from).position(|(own, starts)| starts.fits(own, chapter));
+        let at = found
+            .iter()
+            .skip(from)
+            .position(|(own, starts)| starts.fits(own, chapter));
         let Some(at) = at.map(|at| at + from) else {
             let what = chapter.title.as_deref().or(chapter.starts_with.as_deref());
-            score.notes.push(format!("no chapter starts at {:?}", what.unwrap_or_default()));
+            score.notes.push(format!(
+                "no chapter starts at {:?}",
+                what.unwrap_or_default()
+            ));
             continue;
         };
         from = at + 1;
@@ -301,7 +306,9 @@ fn compare_chapters(book: &ParsedBook, chapters: &[ExpectedChapter], score: &mut
             score.titles.add(is_same);
             if !is_same {
                 let own = own.title.as_deref().unwrap_or_default();
-                score.notes.push(format!("chapter {title:?} is called {own:?}"));
+                score
+                    .notes
+                    .push(format!("chapter {title:?} is called {own:?}"));
             }
         }
         if let Some(kind) = chapter.kind {
@@ -312,11 +319,20 @@ fn compare_chapters(book: &ParsedBook, chapters: &[ExpectedChapter], score: &mut
     let book_title = fold(book.title.as_deref().unwrap_or_default());
     let is_title_page = |c: &ParsedChapter| {
         c.kind == ChapterKind::FrontMatter
-            && c.title.as_deref().is_none_or(|title| fold(title) == book_title)
+            && c.title
+                .as_deref()
+                .is_none_or(|title| fold(title) == book_title)
     };
-    let counted = found.iter().zip(&matched).filter(|((c, _), m)| **m || !is_title_page(c));
+    let counted = found
+        .iter()
+        .zip(&matched)
+        .filter(|((c, _), m)| **m || !is_title_page(c));
     score.found = counted.count();
-    for ((own, _), _) in found.iter().zip(&matched).filter(|((c, _), m)| !**m && !is_title_page(c)) {
+    for ((own, _), _) in found
+        .iter()
+        .zip(&matched)
+        .filter(|((c, _), m)| !**m && !is_title_page(c))
+    {
         let title = own.title.as_deref().unwrap_or_default();
         score.notes.push(format!("nobody expects {title:?}"));
     }
@@ -345,7 +361,11 @@ impl Starts {
         }
         let with_title = fold(chapter.title.as_deref().unwrap_or_default()) + &text;
         let with_section = fold(chapter.section.as_deref().unwrap_or_default()) + &with_title;
-        Self { text, with_title, with_section }
+        Self {
+            text,
+            with_title,
+            with_section,
+        }
     }
 
     fn fits(&self, own: &ParsedChapter, expected: &ExpectedChapter) -> bool {
@@ -354,7 +374,8 @@ impl Starts {
                 let start = fold(start);
                 let titled = fold(title.as_deref().unwrap_or_default()) + &start;
                 let rows = [&self.text, &self.with_title, &self.with_section];
-                rows.iter().any(|row| row.starts_with(&start) || row.starts_with(&titled))
+                rows.iter()
+                    .any(|row| row.starts_with(&start) || row.starts_with(&titled))
             }
             (None, Some(title)) => fold(own.title.as_deref().unwrap_or_default()) == fold(title),
             (None, None) => true,

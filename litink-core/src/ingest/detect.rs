@@ -159,10 +159,12 @@ pub(crate) fn sniff(head: &[u8]) -> Option<Format> {
     if !looks_like_text(head) {
         return None;
     }
-    Some(markup_format(head).unwrap_or_else(|| match is_markdown(head) {
-        true => Format::Markdown,
-        false => Format::Text,
-    }))
+    Some(
+        markup_format(head).unwrap_or_else(|| match is_markdown(head) {
+            true => Format::Markdown,
+            false => Format::Text,
+        }),
+    )
 }
 
 /// HTML or FictionBook, when text starts as one of them.
@@ -262,7 +264,10 @@ mod tests {
             (b"<?xml version='1.0'?><FictionBook>", Some(Format::Fb2)),
             (b"Call me Ishmael.", Some(Format::Text)),
             (b"# Moby-Dick\n\nCall me Ishmael.", Some(Format::Markdown)),
-            (b"#!/bin/sh\n\n# not a heading, a note\nx", Some(Format::Text)),
+            (
+                b"#!/bin/sh\n\n# not a heading, a note\nx",
+                Some(Format::Text),
+            ),
             (b"TPZ0", Some(Format::Mobi)),
             (b"\xFF\xFEh\0i\0", Some(Format::Text)),
             (b"h\0i\0 \0t\0h\0e\0r\0e\0", Some(Format::Text)),

@@ -175,8 +175,8 @@ fn heads(blocks: &[RawBlock]) -> Vec<Head> {
                 && titles::role(&next.text).is_none()
         });
         // "Part One" with one chapter of a lower level below it has no name there.
-        let is_child = name.is_some_and(|next| next.level > block.level)
-            && is_section_title(&block.text);
+        let is_child =
+            name.is_some_and(|next| next.level > block.level) && is_section_title(&block.text);
         if let Some(name) = name.filter(|_| is_number && !is_child) {
             head.title = join_title(&[&block.text, &name.text]);
             head.blocks = 2;
@@ -227,11 +227,16 @@ fn place(heads: &mut [Head], level: u8, book_title: Option<&str>) -> usize {
         let is_first = chapters == 0 && levels[..i].iter().all(|l| *l != head.level);
         let is_alone = levels.iter().filter(|l| **l == head.level).count() == 1;
         let is_book = book_title.as_ref() == Some(&titles::fold(&head.title));
-        head.place = if head.level > level {
+        // A contents page before the first chapter is a piece of its own, however it is set.
+        let is_front = chapters == 0 && titles::role(&head.title) == Some(titles::Role::Front);
+        head.place = if head.level > level && is_front {
+            Place::Chapter
+        } else if head.level > level {
             Place::Inside
         } else if ranks[i] && next.is_some_and(|l| l > head.level || !ranks[i + 1]) {
             Place::Section
-        } else if head.level < level && (is_book || is_first && is_alone && i < 2)
+        } else if head.level < level
+            && (is_book || is_first && is_alone && i < 2)
             && titles::role(&head.title).is_none()
             && titles::numbered(&head.title).is_none()
         {
@@ -260,19 +265,24 @@ fn cut(blocks: Vec<RawBlock>, heads: &[Head]) -> Vec<Draft> {
     for (i, head) in heads.iter().enumerate() {
         let end = heads.get(i + 1).map_or(usize::MAX, |next| next.at);
         rest.by_ref().take(head.blocks).for_each(drop);
-        let own = rest.by_ref().take(end.saturating_sub(head.at + head.blocks));
+        let own = rest
+            .by_ref()
+            .take(end.saturating_sub(head.at + head.blocks));
         let own: Vec<RawBlock> = own.collect();
         let rank = titles::numbered(&head.title).map_or(Rank::Chapter, |n| n.rank);
-        let encloses = |level: u8, outer: Rank| {
-            level < head.level || level == head.level && outer < rank
-        };
+        let encloses =
+            |level: u8, outer: Rank| level < head.level || level == head.level && outer < rank;
         // Matter after the work stands in none of its parts.
         let is_outside = titles::role(&head.title).is_some_and(|role| role != titles::Role::Story)
             && head.place == Place::Chapter;
-        parts.retain(|(level, outer, _)| encloses(*level, *outer) || is_same_rank(head, rank, *outer));
-        let section = parts.iter().fold(None, |outer: Option<String>, (_, _, title)| {
-            Some(join_sections(outer.as_deref(), title))
+        parts.retain(|(level, outer, _)| {
+            encloses(*level, *outer) || is_same_rank(head, rank, *outer)
         });
+        let section = parts
+            .iter()
+            .fold(None, |outer: Option<String>, (_, _, title)| {
+                Some(join_sections(outer.as_deref(), title))
+            });
         if head.place == Place::Section {
             parts.push((head.level, rank, &head.title));
             if word_count(&own) <= PART_TEXT_WORDS {
@@ -335,15 +345,31 @@ mod tests {
     }
 
     fn expect(found: Vec<(String, String)>, expected: &[(&str, &str)]) {
-        let found: Vec<_> = found.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(s, t)| (s.as_str(), t.as_str()))
+            .collect();
         assert_eq!(found, expected);
     }
 
     #[test]
     fn parts_and_chapters_by_level() {
         let lines = [
-            "# The Lamp", "by A. Wick", "## Part One", "### Chapter 1", "### Dusk", "x", "### Chapter 2",
-            "x", "#### Below", "x", "## Part Two", "### Chapter 3", "x", "## Afterword", "x",
+            "# The Lamp",
+            "by A. Wick",
+            "## Part One",
+            "### Chapter 1",
+            "### Dusk",
+            "x",
+            "### Chapter 2",
+            "x",
+            "#### Below",
+            "x",
+            "## Part Two",
+            "### Chapter 3",
+            "x",
+            "## Afterword",
+            "x",
         ];
         expect(
             shape(&lines, Some("The Lamp")),
@@ -360,11 +386,25 @@ mod tests {
     #[test]
     fn parts_and_chapters_on_one_level() {
         let lines = [
-            "# Part One", "# Dusk", "x", "# Dawn", "x", "# Part Two", "# Noon", "x", "# Notes", "x",
+            "# Part One",
+            "# Dusk",
+            "x",
+            "# Dawn",
+            "x",
+            "# Part Two",
+            "# Noon",
+            "x",
+            "# Notes",
+            "x",
         ];
         expect(
             shape(&lines, None),
-            &[("Part One", "Dusk"), ("Part One", "Dawn"), ("Part Two", "Noon"), ("", "Notes")],
+            &[
+                ("Part One", "Dusk"),
+                ("Part One", "Dawn"),
+                ("Part Two", "Noon"),
+                ("", "Notes"),
+            ],
         );
     }
 

@@ -105,7 +105,14 @@ fn read_source(
 
     let promised = name.and_then(Format::from_name);
     let mut warnings = Warnings::default();
-    let mut book = read_as(detect::sniff(&head), source, len, promised, limits, &mut warnings)?;
+    let mut book = read_as(
+        detect::sniff(&head),
+        source,
+        len,
+        promised,
+        limits,
+        &mut warnings,
+    )?;
     let is_text = |format| matches!(format, Format::Text | Format::Markdown | Format::Html);
     if let Some(promised) = promised.filter(|promised| {
         let is_same_sort = is_text(*promised) && is_text(book.format) && *promised != Format::Html;
@@ -222,5 +229,12 @@ fn read_inner(
         }
         return read_archive(&mut inner, Format::from_name(path), limits, warnings);
     }
-    read_as(detected, &mut source, len, Format::from_name(path), limits, warnings)
+    read_as(
+        detected,
+        &mut source,
+        len,
+        Format::from_name(path),
+        limits,
+        warnings,
+    )
 }

@@ -162,8 +162,19 @@ const DIVISIONS: &[(Rank, &[&str])] = &[
     (
         Rank::Volume,
         &[
-            "volume", "vol", "band", "tome", "tomo", "volum", "том", "tom", "svazek", "kötet",
-            "τόμος", "כרך", "المجلد",
+            "volume",
+            "vol",
+            "band",
+            "tome",
+            "tomo",
+            "volum",
+            "том",
+            "tom",
+            "svazek",
+            "kötet",
+            "τόμος",
+            "כרך",
+            "المجلد",
         ],
     ),
 ];
@@ -223,7 +234,10 @@ fn leading_number(text: &str) -> Option<(u32, bool, &str)> {
         .find_map(|part| number(part).map(|n| (n, part.len())))?;
     let after = &text[len..];
     // "الثاني عشر": the second and ten.
-    let ten = after.trim_start().strip_prefix("عشر").filter(|rest| !rest.starts_with(char::is_alphabetic));
+    let ten = after
+        .trim_start()
+        .strip_prefix("عشر")
+        .filter(|rest| !rest.starts_with(char::is_alphabetic));
     let (number, after) = ten.map_or((number, after), |rest| (number + 10, rest));
     let rest = after.trim_start_matches(|c: char| AFTER_NUMBER.contains(&c) || c.is_whitespace());
     let separated = after.trim_start().starts_with(AFTER_NUMBER);
@@ -322,8 +336,13 @@ fn digits(text: &str) -> Option<u32> {
 fn hebrew(text: &str) -> Option<u32> {
     let mut total = 0;
     let mut last = u32::MAX;
-    for c in text.chars().filter(|c| !matches!(c, '׳' | '״' | '\'' | '"')) {
-        let place = "אבגדהוזחטיכלמנסעפצקרשת".chars().position(|letter| letter == c)?;
+    for c in text
+        .chars()
+        .filter(|c| !matches!(c, '׳' | '״' | '\'' | '"'))
+    {
+        let place = "אבגדהוזחטיכלמנסעפצקרשת"
+            .chars()
+            .position(|letter| letter == c)?;
         let place = u32::try_from(place).ok()? + 1;
         let value = match place {
             1..=9 => place,
@@ -452,17 +471,50 @@ const ONES: &[&str] = &[
 
 /// Further languages, and further forms.
 const MORE_ONES: &[(u32, &str)] = &[
-    (1, "الأول الأولى الاول ראשון ראשונה pierwszy pierwsza první första førsta første ensimmäinen első birinci primer prim întâi πρώτο πρώτη перша перший einen primul"),
-    (2, "الثاني الثانية שני שנייה שניה drugi druga druhá druhý andra anden annen toinen második ikinci segon doua δεύτερο δεύτερη друга другий"),
-    (3, "الثالث الثالثة שלישי שלישית trzeci trzecia třetí tredje kolmas harmadik üçüncü tercer treia τρίτο τρίτη третя третій"),
-    (4, "الرابع الرابعة רביעי רביעית czwarty czwarta čtvrtá čtvrtý fjärde fjerde neljäs negyedik dördüncü quart patra τέταρτο четверта четвертий"),
-    (5, "الخامس الخامسة חמישי חמישית piąty piąta pátá pátý femte viides ötödik beşinci cinquè cincea πέμπτο пята"),
-    (6, "السادس السادسة שישי ששי szósty szósta šestý sjätte sjette kuudes hatodik altıncı sisè έκτο шоста"),
-    (7, "السابع السابعة שביעי siódmy siódma sedmá sedmý sjunde syvende seitsemäs hetedik yedinci setè έβδομο сьома"),
-    (8, "الثامن الثامنة שמיני ósmy ósma osmá osmý åttonde ottende åttende kahdeksas nyolcadik sekizinci vuitè όγδοο восьма"),
-    (9, "التاسع التاسعة תשיעי dziewiąty dziewiąta devátá devátý nionde niende yhdeksäs kilencedik dokuzuncu novè ένατο"),
-    (10, "العاشر العاشرة עשירי dziesiąty dziesiąta desátá desátý tionde tiende kymmenes tizedik onuncu desè δέκατο"),
-    (11, "الحادي одиннадцать onceno décimoprimero onzè elfde jedenasty"),
+    (
+        1,
+        "الأول الأولى الاول ראשון ראשונה pierwszy pierwsza první första førsta første ensimmäinen első birinci primer prim întâi πρώτο πρώτη перша перший einen primul",
+    ),
+    (
+        2,
+        "الثاني الثانية שני שנייה שניה drugi druga druhá druhý andra anden annen toinen második ikinci segon doua δεύτερο δεύτερη друга другий",
+    ),
+    (
+        3,
+        "الثالث الثالثة שלישי שלישית trzeci trzecia třetí tredje kolmas harmadik üçüncü tercer treia τρίτο τρίτη третя третій",
+    ),
+    (
+        4,
+        "الرابع الرابعة רביעי רביעית czwarty czwarta čtvrtá čtvrtý fjärde fjerde neljäs negyedik dördüncü quart patra τέταρτο четверта четвертий",
+    ),
+    (
+        5,
+        "الخامس الخامسة חמישי חמישית piąty piąta pátá pátý femte viides ötödik beşinci cinquè cincea πέμπτο пята",
+    ),
+    (
+        6,
+        "السادس السادسة שישי ששי szósty szósta šestý sjätte sjette kuudes hatodik altıncı sisè έκτο шоста",
+    ),
+    (
+        7,
+        "السابع السابعة שביעי siódmy siódma sedmá sedmý sjunde syvende seitsemäs hetedik yedinci setè έβδομο сьома",
+    ),
+    (
+        8,
+        "الثامن الثامنة שמיני ósmy ósma osmá osmý åttonde ottende åttende kahdeksas nyolcadik sekizinci vuitè όγδοο восьма",
+    ),
+    (
+        9,
+        "التاسع التاسعة תשיעי dziewiąty dziewiąta devátá devátý nionde niende yhdeksäs kilencedik dokuzuncu novè ένατο",
+    ),
+    (
+        10,
+        "العاشر العاشرة עשירי dziesiąty dziesiąta desátá desátý tionde tiende kymmenes tizedik onuncu desè δέκατο",
+    ),
+    (
+        11,
+        "الحادي одиннадцать onceno décimoprimero onzè elfde jedenasty",
+    ),
     (12, "двенадцать duodecimo twaalfde dwunasty"),
     (13, "тринадцать decimoterzo"),
     (14, "четырнадцать"),
@@ -526,9 +578,14 @@ fn german(text: &str) -> Option<u32> {
     const TENS: [&str; 8] = [
         "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig",
     ];
-    let stem = ["stes", "ster", "ste"].iter().find_map(|end| text.strip_suffix(end));
+    let stem = ["stes", "ster", "ste"]
+        .iter()
+        .find_map(|end| text.strip_suffix(end));
     let stem = stem.unwrap_or(text);
-    let (tens, name) = TENS.iter().zip(2..).find_map(|(name, n)| Some((n, stem.strip_suffix(name)?)))?;
+    let (tens, name) = TENS
+        .iter()
+        .zip(2..)
+        .find_map(|(name, n)| Some((n, stem.strip_suffix(name)?)))?;
     let ones = match name.strip_suffix("und") {
         Some("ein") => 1,
         Some(ones) => SMALL.get(ones).copied().filter(|n| *n < 10)?,

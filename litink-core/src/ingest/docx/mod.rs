@@ -13,7 +13,9 @@ use super::{
     flow::{self, Flow},
     limits::Limits,
     markup::{Markup, Piece, Tag},
-    outline, page::Head, whole,
+    outline,
+    page::Head,
+    whole,
 };
 use crate::{Result, domain::BlockKind};
 
@@ -181,7 +183,10 @@ impl Reader<'_> {
 
     fn open(&mut self, tag: &Tag<'_>) -> Result<()> {
         let name = tag.name.as_ref();
-        let is_left_out = matches!(name, "fallback" | "del" | "movefrom" | "instrtext" | "sectpr");
+        let is_left_out = matches!(
+            name,
+            "fallback" | "del" | "movefrom" | "instrtext" | "sectpr"
+        );
         if self.skip > 0 || is_left_out {
             self.skip += usize::from(!tag.is_empty);
             return Ok(());
@@ -202,7 +207,9 @@ impl Reader<'_> {
 
     /// What stands inside a paragraph.
     fn note(&mut self, tag: &Tag<'_>) {
-        let Some(paragraph) = self.open.last_mut() else { return };
+        let Some(paragraph) = self.open.last_mut() else {
+            return;
+        };
         match tag.name.as_ref() {
             "pstyle" => paragraph.style = tag.attribute("val"),
             "outlinelvl" => {
@@ -214,7 +221,9 @@ impl Reader<'_> {
             "nobreakhyphen" => paragraph.text.push('-'),
             "footnotereference" | "endnotereference" => {
                 let kind = tag.name.chars().next().unwrap_or('f');
-                paragraph.notes.extend(tag.attribute("id").map(|id| (kind, id)));
+                paragraph
+                    .notes
+                    .extend(tag.attribute("id").map(|id| (kind, id)));
             }
             "docpr" => paragraph.images.extend(tag.attribute("descr")),
             _ => {}
@@ -258,7 +267,8 @@ impl Reader<'_> {
             if !self.rows.ends_with(['\t', '\n']) && !self.rows.is_empty() {
                 self.rows.push(' ');
             }
-            self.rows.push_str(&paragraph.text.replace(['\n', '\t'], " "));
+            self.rows
+                .push_str(&paragraph.text.replace(['\n', '\t'], " "));
         } else {
             let role = self.styles.role(paragraph.style.as_deref());
             let role = match paragraph.outline {

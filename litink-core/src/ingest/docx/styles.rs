@@ -84,15 +84,32 @@ impl Styles {
 
 /// Names of headings in the languages of the word processors, before their number.
 const HEADINGS: &[&str] = &[
-    "heading", "überschrift", "titre", "título", "titulo", "titolo", "kop", "rubrik", "overskrift",
-    "nagłówek", "nadpis", "заголовок", "otsikko", "标题", "標題", "見出し", "제목",
+    "heading",
+    "überschrift",
+    "titre",
+    "título",
+    "titulo",
+    "titolo",
+    "kop",
+    "rubrik",
+    "overskrift",
+    "nagłówek",
+    "nadpis",
+    "заголовок",
+    "otsikko",
+    "标题",
+    "標題",
+    "見出し",
+    "제목",
 ];
 
 /// What a style is by its name, as Word, LibreOffice and their translations have it.
 pub(in crate::ingest) fn role_of_name(name: &str) -> Role {
     let name = name.replace("_20_", " ").to_lowercase();
     let name = name.trim();
-    let word = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end();
+    let word = name
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end();
     if HEADINGS.contains(&word) && word.len() < name.len() {
         let level = name[word.len()..].trim().parse().unwrap_or(1);
         return Role::Heading(u8::clamp(level, 1, 9));
@@ -103,8 +120,10 @@ pub(in crate::ingest) fn role_of_name(name: &str) -> Role {
         | "citation" => Role::Quote,
         "verse" | "poem" | "poetry" => Role::Verse,
         "preformatted text" | "html preformatted" | "source code" | "code" => Role::Code,
-        _ if name.starts_with("toc ") || name.starts_with("list bullet")
-            || name.starts_with("list number") || name.starts_with("contents ") =>
+        _ if name.starts_with("toc ")
+            || name.starts_with("list bullet")
+            || name.starts_with("list number")
+            || name.starts_with("contents ") =>
         {
             Role::Item
         }

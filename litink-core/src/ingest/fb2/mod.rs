@@ -9,7 +9,7 @@ use super::{
     flow::{self, Flow},
     limits::Limits,
     markup::{Markup, Piece, Tag},
-    outline, whole,
+    outline, titles, whole,
 };
 use crate::{Result, domain::BlockKind};
 
@@ -102,7 +102,11 @@ impl<'a> Reader<'a> {
     }
 
     fn is_in(&self, name: &str) -> bool {
-        self.path.iter().rev().take(LOOK_UP).any(|open| open == name)
+        self.path
+            .iter()
+            .rev()
+            .take(LOOK_UP)
+            .any(|open| open == name)
     }
 
     /// Depth of sections, for the level of a title.
@@ -115,7 +119,10 @@ impl<'a> Reader<'a> {
         let name = tag.name.as_ref();
         match name {
             "body" => {
-                let named = tag.qualified("name").unwrap_or_default().to_ascii_lowercase();
+                let named = tag
+                    .qualified("name")
+                    .unwrap_or_default()
+                    .to_ascii_lowercase();
                 self.is_notes = matches!(named.as_str(), "notes" | "footnotes" | "comments");
             }
             "p" | "v" | "subtitle" | "text-author" | "table" | "tr" if !self.is_in("table") => {
@@ -159,7 +166,8 @@ impl<'a> Reader<'a> {
             self.book.cover.get_or_insert(id);
         } else if self.is_in("body") && !self.is_in("p") {
             let alt = tag.qualified("alt").or_else(|| tag.qualified("title"));
-            self.flow.add(BlockKind::Image, 0, &alt.unwrap_or_default())?;
+            self.flow
+                .add(BlockKind::Image, 0, &alt.unwrap_or_default())?;
         }
         Ok(())
     }
@@ -201,12 +209,17 @@ impl<'a> Reader<'a> {
                 self.end_paragraph()?;
                 let lines = std::mem::take(&mut self.lines);
                 let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-                let kind = match self.is_notes {
-                    true => BlockKind::Footnote,
-                    false => BlockKind::Heading,
-                };
                 let depth = self.depth();
-                self.flow.add(kind, depth, &outline::join_title(&lines))?;
+                let text = outline::join_title(&lines);
+                let book = titles::fold(&self.book.title);
+                // The title page: author and title.
+                let is_book = depth == 0 && !book.is_empty() && titles::fold(&text).contains(&book);
+                let kind = match (self.is_notes, is_book) {
+                    (true, _) => BlockKind::Footnote,
+                    (false, true) => BlockKind::Paragraph,
+                    (false, false) => BlockKind::Heading,
+                };
+                self.flow.add(kind, depth, &text)?;
             }
             _ => {}
         }
@@ -265,7 +278,8 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         if self.is_in("title") || self.is_in("stanza") {
-            self.lines.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+            self.lines
+                .push(text.split_whitespace().collect::<Vec<_>>().join(" "));
             return Ok(());
         }
         let (kind, level) = if self.is_notes {

@@ -21,7 +21,8 @@ pub(super) fn read(
 ) -> Result<ParsedBook> {
     let text = whole::text(source, len, limits, warnings)?;
     let (mut head, body) = front(&text);
-    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
     let mut html = String::with_capacity(body.len() + body.len() / 4);
     pulldown_cmark::html::push_html(&mut html, Parser::new_ext(body, options));
     if html.len() as u64 > limits.max_text_bytes.saturating_mul(2) {
@@ -47,8 +48,12 @@ fn only_first_heading(flow: &Flow<'_>) -> Option<String> {
 fn front(text: &str) -> (Head, &str) {
     let mut head = Head::default();
     let start = text.trim_start_matches('\u{FEFF}');
-    let after = start.strip_prefix("---\n").or_else(|| start.strip_prefix("---\r\n"));
-    let Some(after) = after else { return (head, start) };
+    let after = start
+        .strip_prefix("---\n")
+        .or_else(|| start.strip_prefix("---\r\n"));
+    let Some(after) = after else {
+        return (head, start);
+    };
     let mut at = 0;
     let mut key = String::new();
     for line in after.split_inclusive('\n') {

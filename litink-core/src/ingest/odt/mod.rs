@@ -103,12 +103,21 @@ impl Reader<'_> {
         let name = tag.name.as_ref();
         let is_left_out = matches!(
             name,
-            "tracked-changes" | "annotation" | "note-citation" | "forms" | "script" | "ruby-text"
-                | "font-face-decls" | "sequence-decls"
+            "tracked-changes"
+                | "annotation"
+                | "note-citation"
+                | "forms"
+                | "script"
+                | "ruby-text"
+                | "font-face-decls"
+                | "sequence-decls"
         ) || name == "title" && self.open.is_empty();
         if name == "desc" && self.skip == 0 && !tag.is_empty {
             // The alternative text of a picture becomes a paragraph of its own.
-            self.open.push(Paragraph { style: "!image".into(), ..Paragraph::default() });
+            self.open.push(Paragraph {
+                style: "!image".into(),
+                ..Paragraph::default()
+            });
             return;
         }
         if self.skip > 0 || is_left_out {
@@ -221,7 +230,8 @@ impl Reader<'_> {
             if !self.rows.ends_with(['\t', '\n']) && !self.rows.is_empty() {
                 self.rows.push(' ');
             }
-            self.rows.push_str(&paragraph.text.replace(['\n', '\t'], " "));
+            self.rows
+                .push_str(&paragraph.text.replace(['\n', '\t'], " "));
         } else {
             let role = self.role(&paragraph);
             let (kind, level) = match role {

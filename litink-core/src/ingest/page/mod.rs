@@ -75,7 +75,9 @@ fn natural(path: &str) -> Vec<(String, u64)> {
     let mut parts = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (word, after) = rest.split_at(digits);
         let end = after
             .find(|c: char| !c.is_ascii_digit())
@@ -163,7 +165,9 @@ pub(super) fn head(text: &str) -> Head {
 /// `Title | Project Gutenberg` is called `Title`.
 fn clean_title(title: &str) -> String {
     let title = title.trim();
-    let title = title.strip_prefix("The Project Gutenberg eBook of ").unwrap_or(title);
+    let title = title
+        .strip_prefix("The Project Gutenberg eBook of ")
+        .unwrap_or(title);
     let end = title.find("| Project Gutenberg").unwrap_or(title.len());
     title[..end].to_owned()
 }
@@ -171,7 +175,9 @@ fn clean_title(title: &str) -> String {
 impl Head {
     /// Takes one line of metadata by its name in lower case.
     pub(super) fn take(&mut self, name: &str, value: &str) {
-        let Some(value) = whole::tidy(value) else { return };
+        let Some(value) = whole::tidy(value) else {
+            return;
+        };
         match name {
             "author" | "authors" | "creator" | "dc.creator" | "dcterms.creator" | "book:author" => {
                 let names = value.split([';', '&']).filter_map(whole::tidy);

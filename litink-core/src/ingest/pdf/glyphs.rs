@@ -146,12 +146,17 @@ fn line(mut chars: Vec<Char>) -> Option<Line> {
 }
 
 fn is_rtl(text: &str) -> bool {
-    text.chars().any(|c| matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FEFC}'))
+    text.chars()
+        .any(|c| matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FEFC}'))
 }
 
 /// Numbers and Latin words in a line from right to left read from left to right.
 fn turn_numbers(chars: &mut [Char]) {
-    let is_left = |c: &Char| c.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    let is_left = |c: &Char| {
+        c.text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '.')
+    };
     let mut at = 0;
     while at < chars.len() {
         let run = chars[at..].iter().take_while(|c| is_left(c)).count();
@@ -209,7 +214,11 @@ impl Device<'_> for Collector {
                 x: start.x,
                 end: end.x.max(start.x),
                 y: start.y,
-                size: if size.is_finite() && size > 0.1 { size } else { 1.0 },
+                size: if size.is_finite() && size > 0.1 {
+                    size
+                } else {
+                    1.0
+                },
             });
         }
     }

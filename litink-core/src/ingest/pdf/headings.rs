@@ -11,13 +11,19 @@ const BELOW: u8 = 9;
 
 /// Marks the headings.
 pub(super) fn mark(text: Text, marks: &[Mark]) -> Vec<Paragraph> {
-    let Text { mut paragraphs, body } = text;
+    let Text {
+        mut paragraphs,
+        body,
+    } = text;
     by_size(&mut paragraphs, body);
     // An outline of one line is the title.
     if marks.len() < 2 {
         return paragraphs;
     }
-    for paragraph in paragraphs.iter_mut().filter(|p| p.kind == BlockKind::Heading) {
+    for paragraph in paragraphs
+        .iter_mut()
+        .filter(|p| p.kind == BlockKind::Heading)
+    {
         paragraph.level = BELOW;
     }
     by_outline(paragraphs, marks)
@@ -29,7 +35,7 @@ pub(super) fn title(text: &Text) -> Option<String> {
     let page = || text.paragraphs.iter().filter(|p| p.page == first);
     let largest = page().map(|p| p.size).max_by(f64::total_cmp)?;
     let title = page().find(|p| p.size >= largest)?;
-    let fits = largest > text.body * 1.3
+    let fits = largest > text.body * HEADING
         && title.text.chars().count() <= MAX_HEADING_CHARS
         && titles::numbered(&title.text).is_none()
         && titles::role(&title.text).is_none();
@@ -40,7 +46,8 @@ fn by_size(paragraphs: &mut [Paragraph], body: f64) {
     let is_heading = |p: &Paragraph| {
         p.size > body * HEADING
             && p.text.chars().count() <= MAX_HEADING_CHARS
-            && p.text.chars().filter(|c| c.is_alphanumeric()).count() > 1 - usize::from(titles::numbered(&p.text).is_some())
+            && p.text.chars().filter(|c| c.is_alphanumeric()).count()
+                > 1 - usize::from(titles::numbered(&p.text).is_some())
     };
     let mut sizes: Vec<i64> = paragraphs
         .iter()
@@ -52,7 +59,9 @@ fn by_size(paragraphs: &mut [Paragraph], body: f64) {
     for paragraph in paragraphs.iter_mut().filter(|p| is_heading(p)) {
         let level = sizes.iter().position(|s| *s == step(paragraph.size));
         paragraph.kind = BlockKind::Heading;
-        paragraph.level = u8::try_from(level.unwrap_or(0) + 1).unwrap_or(BELOW).min(BELOW);
+        paragraph.level = u8::try_from(level.unwrap_or(0) + 1)
+            .unwrap_or(BELOW)
+            .min(BELOW);
     }
 }
 
@@ -110,7 +119,9 @@ fn find(paragraphs: &[Paragraph], mark: &Mark, from: usize) -> Option<(usize, us
                 break;
             }
             let is_same = own == wanted
-                || !wanted.is_empty() && own.ends_with(&wanted) && own.len() <= wanted.len() + 20
+                || !wanted.is_empty()
+                    && own.ends_with(&wanted)
+                    && own.len() <= wanted.len() + 20
                     && page[at].kind == BlockKind::Heading;
             if is_same {
                 return Some((start + at, count));

@@ -61,7 +61,9 @@ fn body_size(pages: &[Vec<Line>]) -> Option<f64> {
     for line in pages.iter().flatten() {
         *chars.entry(tenths(line.size)).or_default() += line.text.len();
     }
-    let (size, _) = chars.into_iter().max_by_key(|(size, count)| (*count, *size))?;
+    let (size, _) = chars
+        .into_iter()
+        .max_by_key(|(size, count)| (*count, *size))?;
     Some(size as f64 / 10.0)
 }
 
@@ -100,14 +102,33 @@ fn drop_running_heads(pages: &mut [Vec<Line>], body: f64) {
     }
 }
 
-/// The highest and lowest lines of a page, by index.
+/// The highest and lowest lines of a page that stand apart from the others, by index.
 fn edges(lines: &[Line]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..lines.len()).collect();
     order.sort_by(|a, b| lines[*a].y.total_cmp(&lines[*b].y));
-    let low = order.len().saturating_sub(EDGE_LINES).max(EDGE_LINES.min(order.len()));
-    let mut edges = order[..EDGE_LINES.min(order.len())].to_vec();
-    edges.extend_from_slice(&order[low..]);
+    let mut edges = apart(lines, &order);
+    order.reverse();
+    for i in apart(lines, &order) {
+        if !edges.contains(&i) {
+            edges.push(i);
+        }
+    }
     edges
+}
+
+/// The first lines of an order, as far as a gap divides them from the next.
+fn apart(lines: &[Line], order: &[usize]) -> Vec<usize> {
+    let gap = |count: usize| {
+        let (last, next) = (
+            &lines[order[count - 1]],
+            order.get(count).map(|i| &lines[*i]),
+        );
+        next.is_none_or(|next| (next.y - last.y).abs() > 1.5 * last.size)
+    };
+    let count = (1..=EDGE_LINES.min(order.len()))
+        .rev()
+        .find(|count| gap(*count));
+    order[..count.unwrap_or(0)].to_vec()
 }
 
 /// What a running head has in common with those of other pages: words and height.
@@ -170,7 +191,10 @@ impl Measure {
         let leading = common.map(|(gap, _)| *gap).min();
         Self {
             leading: leading.map_or(body * 1.2, |gap| gap as f64 / 10.0),
-            right: rights.get(rights.len() * 8 / 10).copied().unwrap_or(f64::MAX),
+            right: rights
+                .get(rights.len() * 8 / 10)
+                .copied()
+                .unwrap_or(f64::MAX),
             indents: indented * 4 >= starts && indented > 0,
             body,
         }
@@ -214,9 +238,10 @@ struct Builder {
 
 impl Builder {
     fn add(&mut self, line: &Line, page: usize) {
-        let goes_on = self.last.as_ref().is_some_and(|(last, last_page)| {
-            self.goes_on(last, line, *last_page == page)
-        });
+        let goes_on = self
+            .last
+            .as_ref()
+            .is_some_and(|(last, last_page)| self.goes_on(last, line, *last_page == page));
         match self.paragraphs.last_mut().filter(|_| goes_on) {
             Some(paragraph) => join(&mut paragraph.text, &line.text, &self.words),
             None => self.paragraphs.push(Paragraph {
@@ -232,7 +257,12 @@ impl Builder {
 
     /// Whether a line belongs to the paragraph of the line before it.
     fn goes_on(&self, last: &Line, line: &Line, same_page: bool) -> bool {
-        let Measure { leading, right, indents, body } = self.measure;
+        let Measure {
+            leading,
+            right,
+            indents,
+            body,
+        } = self.measure;
         if (last.size - line.size).abs() > 0.08 * last.size.max(line.size) {
             return false;
         }
@@ -289,7 +319,10 @@ fn join(text: &mut String, line: &str, words: &HashSet<String>) {
     let starts_low = line.starts_with(char::is_lowercase);
     if text.ends_with(['-', '\u{2010}']) && starts_low {
         let before = text.trim_end_matches(['-', '\u{2010}']);
-        let head = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        let head = before
+            .rsplit(char::is_whitespace)
+            .next()
+            .unwrap_or_default();
         let tail = line.split(char::is_whitespace).next().unwrap_or_default();
         let clean = |word: String| {
             word.trim_matches(|c: char| !c.is_alphanumeric())
@@ -355,6 +388,9 @@ mod tests {
         let mut pages: Vec<Vec<Line>> = (1..=4).map(page).collect();
         drop_running_heads(&mut pages, 10.0);
         let texts: Vec<&str> = pages[1].iter().map(|l| l.text.as_str()).collect();
-        assert_eq!(texts, ["Chapter 2", "It was dark.", "It was late in street 20."]);
+        assert_eq!(
+            texts,
+            ["Chapter 2", "It was dark.", "It was late in street 20."]
+        );
     }
 }

@@ -34,7 +34,14 @@ pub(super) fn read(
     let document = on_large_stack(|| parse(bytes, limits))?;
     let document = document.filter(|_| has_header).ok_or_else(corrupt)??;
     document.check_text(warnings)?;
-    let Document { pages, marks, title, author, language, .. } = document;
+    let Document {
+        pages,
+        marks,
+        title,
+        author,
+        language,
+        ..
+    } = document;
     let Some(text) = layout::paragraphs(pages) else {
         return Err(no_text_layer());
     };

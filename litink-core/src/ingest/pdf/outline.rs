@@ -106,7 +106,11 @@ impl<'a> Reader<'a> {
             let title = item.get::<PdfString<'_>>("Title");
             let title = title.and_then(|title| strings::decode(title.as_bytes()));
             if let (Some(title), Some(page)) = (title, self.page(&item)) {
-                self.marks.push(Mark { title: strings::repair(&title), level, page });
+                self.marks.push(Mark {
+                    title: strings::repair(&title),
+                    level,
+                    page,
+                });
             }
             if level < MAX_LEVEL
                 && let Some(child) = item.get::<Dict<'_>>("First")
@@ -137,7 +141,9 @@ impl<'a> Reader<'a> {
                     Some(reference) => self.pages.get(&reference.into()).copied(),
                     None => {
                         let number = array.iter::<i32>().next()?;
-                        usize::try_from(number).ok().filter(|n| *n < self.pages.len())
+                        usize::try_from(number)
+                            .ok()
+                            .filter(|n| *n < self.pages.len())
                     }
                 }
             }

@@ -4,7 +4,9 @@
 pub(super) fn decode(bytes: &[u8]) -> Option<String> {
     let text = match bytes {
         [0xFE, 0xFF, rest @ ..] => {
-            let units = rest.chunks_exact(2).map(|p| u16::from_be_bytes([p[0], p[1]]));
+            let units = rest
+                .chunks_exact(2)
+                .map(|p| u16::from_be_bytes([p[0], p[1]]));
             char::decode_utf16(units)
                 .map(|c| c.unwrap_or('\u{FFFD}'))
                 .collect()
@@ -15,7 +17,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<String> {
             Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
         },
     };
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     crate::ingest::whole::tidy(&text)
 }
 
@@ -25,9 +30,11 @@ pub(super) fn title(bytes: &[u8]) -> Option<String> {
     let low = title.to_lowercase();
     let is_junk = low.starts_with("microsoft word")
         || low.starts_with("untitled")
-        || [".doc", ".docx", ".tex", ".dvi", ".indd", ".qxd", ".pdf", ".odt", ".rtf"]
-            .iter()
-            .any(|ending| low.ends_with(ending));
+        || [
+            ".doc", ".docx", ".tex", ".dvi", ".indd", ".qxd", ".pdf", ".odt", ".rtf",
+        ]
+        .iter()
+        .any(|ending| low.ends_with(ending));
     (!is_junk).then_some(title)
 }
 

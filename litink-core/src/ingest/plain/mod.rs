@@ -9,10 +9,10 @@ use std::io::Read;
 
 pub(super) use self::paragraphs::{both_ideographic, ends_sentence};
 use super::{
-    html::RawBlock,
     Format, Limits, ParsedBook, ReadSeek,
     book::Warnings,
     detect, encoding,
+    html::RawBlock,
     limits::{Meter, text_too_large},
     outline::{self, Draft},
 };

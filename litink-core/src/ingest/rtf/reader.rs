@@ -211,7 +211,8 @@ impl Reader<'_> {
             "f" if self.group.target == Target::Fonts => self.font = value,
             "f" => self.group.encoding = self.fonts.get(&value).copied().unwrap_or(self.codepage),
             "fcharset" if self.group.target == Target::Fonts => {
-                self.fonts.extend(charset(value).map(|encoding| (self.font, encoding)));
+                self.fonts
+                    .extend(charset(value).map(|encoding| (self.font, encoding)));
             }
             _ => self.symbol_or_destination(word, is_optional),
         }
@@ -248,7 +249,11 @@ impl Reader<'_> {
             | "pntext" | "nonshppict" | "xe" | "tc" | "annotation" | "atnid" | "revtbl"
             | "generator" | "themedata" | "datastore" | "filetbl" => {
                 // Title and author stand inside the information group.
-                if word == "info" { Target::Body } else { Target::Skip }
+                if word == "info" {
+                    Target::Body
+                } else {
+                    Target::Skip
+                }
             }
             "creatim" | "revtim" | "printim" | "operator" | "company" | "subject" | "keywords"
             | "doccomm" | "manager" | "category" | "comment" | "hlinkbase" => Target::Skip,
