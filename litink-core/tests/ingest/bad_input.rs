@@ -135,7 +135,7 @@ fn what_cannot_be_read_is_refused_with_kind_and_code() {
         (
             "zip",
             "a.zip",
-            pack(&vec![("a.txt".into(), vec![])]),
+            pack(&vec![("a.bin".into(), vec![])]),
             Unsupported,
             "unsupported_format",
         ),

@@ -150,7 +150,7 @@ fn an_odt_keeps_notes_apart_and_a_locked_one_is_refused() {
 fn rtf_is_decoded_and_its_destinations_left_out() {
     let text =
         b"{\\rtf1\\ansi\\ansicpg1251{\\fonttbl{\\f0\\fcharset204 Arial;}}{\\*\\generator x;}\
-        {\\info{\\title T}}{\\header head}\\f0 \\'cb\\'e0\\'ec\\'ef\\'e0 \\u8212?\\par\
+        {\\info{\\title T}}{\\header head}\\f0 \\'cb\\'e0\\'ec\\'ef\\'e0 \\u8212?\\par \
         The {\\b lamp}\\~was{\\v hidden} out{\\footnote A note.}.\\par}";
     let book = read("a.rtf", text).unwrap();
     assert_eq!(book.title.as_deref(), Some("T"));

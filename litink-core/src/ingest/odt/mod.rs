@@ -124,13 +124,13 @@ impl Reader<'_> {
             self.skip += usize::from(!tag.is_empty);
             return;
         }
-        if tag.is_empty {
-            if let Some(paragraph) = self.open.last_mut() {
-                match name {
-                    "s" | "tab" => paragraph.text.push(' '),
-                    "line-break" => paragraph.text.push('\n'),
-                    _ => {}
-                }
+        if tag.is_empty
+            && let Some(paragraph) = self.open.last_mut()
+        {
+            match name {
+                "s" | "tab" => paragraph.text.push(' '),
+                "line-break" => paragraph.text.push('\n'),
+                _ => {}
             }
         }
         match name {

@@ -244,17 +244,10 @@ impl Reader<'_> {
             "footnote" => Target::Note,
             "title" => Target::Title,
             "author" => Target::Author,
-            "info" | "colortbl" | "pict" | "object" | "header" | "headerl" | "headerr"
-            | "headerf" | "footer" | "footerl" | "footerr" | "footerf" | "fldinst" | "listtext"
-            | "pntext" | "nonshppict" | "xe" | "tc" | "annotation" | "atnid" | "revtbl"
-            | "generator" | "themedata" | "datastore" | "filetbl" => {
-                // Title and author stand inside the information group.
-                if word == "info" {
-                    Target::Body
-                } else {
-                    Target::Skip
-                }
-            }
+            "colortbl" | "pict" | "object" | "header" | "headerl" | "headerr" | "headerf"
+            | "footer" | "footerl" | "footerr" | "footerf" | "fldinst" | "listtext" | "pntext"
+            | "nonshppict" | "xe" | "tc" | "annotation" | "atnid" | "revtbl" | "generator"
+            | "themedata" | "datastore" | "filetbl" => Target::Skip,
             "creatim" | "revtim" | "printim" | "operator" | "company" | "subject" | "keywords"
             | "doccomm" | "manager" | "category" | "comment" | "hlinkbase" => Target::Skip,
             "shppict" | "shptxt" | "fldrslt" | "ud" | "upr" => self.group.target,
