@@ -174,9 +174,8 @@ fn heads(blocks: &[RawBlock]) -> Vec<Head> {
                 && titles::numbered(&next.text).is_none()
                 && titles::role(&next.text).is_none()
         });
-        // "Part One" with one chapter of a lower level below it has no name there.
-        let is_child =
-            name.is_some_and(|next| next.level > block.level) && is_section_title(&block.text);
+        // Below "Part One" stands its name only where another heading follows that.
+        let is_child = is_section_title(&block.text) && !blocks.get(at + 2).is_some_and(is_heading);
         if let Some(name) = name.filter(|_| is_number && !is_child) {
             head.title = join_title(&[&block.text, &name.text]);
             head.blocks = 2;
