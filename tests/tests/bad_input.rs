@@ -43,7 +43,7 @@ fn what_is_no_book_is_refused_and_leaves_nothing() {
     refused(
         "book.pdf",
         b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n",
-        "unsupported_format",
+        "corrupt_pdf",
     );
 }
 

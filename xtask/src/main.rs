@@ -7,6 +7,7 @@ mod demo;
 mod lint;
 mod npm;
 mod packages;
+mod score;
 mod servers;
 mod shell;
 mod test;
@@ -18,6 +19,7 @@ cargo xtask COMMAND
   test [PART]  run every test: rust, postgres, docs, python, node, browser, parity (default: all of them)
   lint         formatting, clippy and the rules of the house, as CI runs them
   bench        run the benchmarks and print one table
+  score DIR    how well the books of a folder are read: NAME.expected.json beside each, totals last
 
 demo and test install missing Debian packages when they run as root, and otherwise name them.";
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("lint") => lint::run(),
         Some("bench") => bench::run(rest),
+        Some("score") => score::run(rest),
         Some("help" | "--help" | "-h") | None => {
             println!("{HELP}");
             Ok(())

@@ -317,7 +317,18 @@ pub(crate) fn entry_error(fault: Fault, limits: &Limits) -> Error {
     }
 }
 
-/// A zip archive that holds something else than an EPUB.
+/// A Kindle book: recognised, and not read.
+pub(crate) fn unsupported_kindle() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "this is a Kindle book (MOBI, AZW or KFX), which litink does not read; use its EPUB, or \
+         convert it to EPUB (calibre does that for books without copy protection)",
+    )
+    .with_code("unsupported_format")
+    .with_context("detected", "mobi")
+}
+
+/// A file of a kind that is not read.
 pub(crate) fn unsupported(detected: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,

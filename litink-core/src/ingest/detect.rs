@@ -11,6 +11,8 @@ pub enum Format {
     Epub,
     /// Plain text in any common encoding.
     Text,
+    /// Markdown.
+    Markdown,
     /// PDF.
     Pdf,
     /// Office Open XML text (Word 2007 and later).
@@ -46,6 +48,7 @@ impl Format {
         match self {
             Self::Epub => "epub",
             Self::Text => "text",
+            Self::Markdown => "markdown",
             Self::Pdf => "pdf",
             Self::Docx => "docx",
             Self::Odt => "odt",
@@ -65,7 +68,18 @@ impl Format {
     /// Whether [`read`](super::read) reads it.
     #[must_use]
     pub fn is_readable(self) -> bool {
-        matches!(self, Self::Epub | Self::Text)
+        matches!(
+            self,
+            Self::Epub
+                | Self::Text
+                | Self::Markdown
+                | Self::Pdf
+                | Self::Docx
+                | Self::Odt
+                | Self::Rtf
+                | Self::Html
+                | Self::Fb2
+        )
     }
 
     /// What a file name's ending promises, if it is one that promises something.
@@ -75,6 +89,7 @@ impl Format {
         Some(match extension.to_ascii_lowercase().as_str() {
             "epub" | "kepub" => Self::Epub,
             "txt" | "text" => Self::Text,
+            "md" | "markdown" | "mkd" => Self::Markdown,
             "pdf" => Self::Pdf,
             "docx" | "docm" => Self::Docx,
             "odt" => Self::Odt,
@@ -82,7 +97,7 @@ impl Format {
             "rtf" => Self::Rtf,
             "html" | "htm" | "xhtml" => Self::Html,
             "fb2" => Self::Fb2,
-            "mobi" | "azw" | "azw3" | "prc" => Self::Mobi,
+            "mobi" | "azw" | "azw3" | "azw8" | "kfx" | "prc" => Self::Mobi,
             "djvu" | "djv" => Self::Djvu,
             "zip" | "cbz" => Self::Zip,
             "gz" | "rar" | "7z" | "cbr" => Self::Archive,
@@ -104,6 +119,9 @@ const MAGIC: &[(usize, &[u8], Format)] = &[
     (0, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Format::Doc),
     (60, b"BOOKMOBI", Format::Mobi),
     (60, b"TEXtREAd", Format::Mobi),
+    (0, b"TPZ", Format::Mobi),
+    (0, b"\xEADRMION\xEE", Format::Mobi),
+    (0, b"CONT\x02\0", Format::Mobi),
     (0, b"AT&TFORM", Format::Djvu),
     (0, b"\x1F\x8B", Format::Archive),
     (0, b"Rar!\x1A\x07", Format::Archive),
@@ -141,7 +159,12 @@ pub(crate) fn sniff(head: &[u8]) -> Option<Format> {
     if !looks_like_text(head) {
         return None;
     }
-    Some(markup_format(head).unwrap_or(Format::Text))
+    Some(
+        markup_format(head).unwrap_or_else(|| match is_markdown(head) {
+            true => Format::Markdown,
+            false => Format::Text,
+        }),
+    )
 }
 
 /// HTML or FictionBook, when text starts as one of them.
@@ -161,6 +184,27 @@ fn markup_format(head: &[u8]) -> Option<Format> {
         || start.starts_with("<html")
         || (is_markup && start.contains("<html"));
     is_html.then_some(Format::Html)
+}
+
+/// Whether text is Markdown: headings of `#` with blanks around them, and more than one, or one at
+/// the very start.
+fn is_markdown(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let text = text.trim_start_matches('\u{FEFF}');
+    let mut is_code = false;
+    let mut after_blank = true;
+    let mut headings = 0;
+    for (i, line) in text.lines().enumerate() {
+        is_code ^= line.starts_with("```") || line.starts_with("~~~");
+        let mark = line.trim_start_matches('#');
+        let level = line.len() - mark.len();
+        let is_heading = (1..=6).contains(&level) && mark.starts_with(' ') && after_blank;
+        if is_heading && !is_code {
+            headings += if i == 0 { 2 } else { 1 };
+        }
+        after_blank = line.trim().is_empty() || is_heading || line == "---";
+    }
+    headings >= 2
 }
 
 /// Whether bytes can be text in some encoding: control characters are rare in all of them.
@@ -219,6 +263,12 @@ mod tests {
             (b"<!DOCTYPE html><p>x", Some(Format::Html)),
             (b"<?xml version='1.0'?><FictionBook>", Some(Format::Fb2)),
             (b"Call me Ishmael.", Some(Format::Text)),
+            (b"# Moby-Dick\n\nCall me Ishmael.", Some(Format::Markdown)),
+            (
+                b"#!/bin/sh\n\n# not a heading, a note\nx",
+                Some(Format::Text),
+            ),
+            (b"TPZ0", Some(Format::Mobi)),
             (b"\xFF\xFEh\0i\0", Some(Format::Text)),
             (b"h\0i\0 \0t\0h\0e\0r\0e\0", Some(Format::Text)),
             (b"caf\xE9 au lait", Some(Format::Text)),

@@ -215,7 +215,9 @@ impl Builder<'_, '_> {
             };
         }
         let open = self.stack.iter().rev().take(MAX_UNCLOSED);
-        let Some(above) = open.map(|f| f.name.as_str()).position(|open| open == name) else {
+        // The end of any heading ends the open one (HTML standard, 13.2.6.4.7).
+        let is_end = |open: &str| open == name || is_heading(name) && is_heading(open);
+        let Some(above) = open.map(|f| f.name.as_str()).position(is_end) else {
             return Ok(());
         };
         for _ in 0..=above {
@@ -598,6 +600,10 @@ fn trim_end(text: &mut String) {
 
 fn trim_blanks(text: &mut String) {
     text.truncate(text.trim_end_matches([' ', CELL_BREAK]).len());
+}
+
+fn is_heading(name: &str) -> bool {
+    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
 }
 
 fn is_void(name: &str) -> bool {

@@ -10,12 +10,20 @@ use crate::{Error, ErrorKind, Result};
 /// `max_cover_bytes` + 32 MiB** above what the source itself holds, whatever the file says about
 /// itself: the file is never read whole unless it is plain text, one document of an EPUB is
 /// expanded at a time, and a document is no longer than `max_text_bytes`. With the defaults that
-/// is under 510 MiB for the worst file and a few times the text for an honest one.
+/// is under 510 MiB for the worst file and a few times the text for an honest one. What is held
+/// whole (PDF, RTF, a book inside a zip archive) comes on top with its own size, at most
+/// `max_whole_bytes`; what a PDF's own compressed streams expand to while a page is read is not
+/// bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest file, in bytes as stored. Default 512 MiB: richly illustrated EPUBs reach 300 MiB.
     /// Beyond it: `file_too_large`.
     pub max_file_bytes: u64,
+    /// Largest file of a kind that is held whole, in bytes: PDF, RTF, and a book inside a zip
+    /// archive. Default 256 MiB. Beyond it: `file_too_large`.
+    pub max_whole_bytes: u64,
+    /// Most pages of a PDF. Default 20,000. Beyond it: `too_many_pages`.
+    pub max_pages: usize,
     /// Most text, in bytes of UTF-8: of the whole book, and of one document with its markup.
     /// Default 64 MiB, a dozen times the longest novels. Beyond it: `text_too_large`.
     pub max_text_bytes: u64,
@@ -43,6 +51,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_file_bytes: 512 * MIB,
+            max_whole_bytes: 256 * MIB,
+            max_pages: 20_000,
             max_text_bytes: 64 * MIB,
             max_expanded_bytes: 1024 * MIB,
             max_entries: 10_000,

@@ -12,22 +12,33 @@
 //!
 //! [`read`] is synchronous and opens nothing itself: it is for a blocking thread. What a file is
 //! is decided by its content. A further format is a folder beside `epub` and `plain` and one arm
-//! in [`read`].
+//! in `read_as` or `read_archive`; where it is one flow of text, `flow` finds its chapters.
 
 mod archive;
 mod book;
 mod detect;
+mod docx;
 mod encoding;
 mod epub;
+mod fb2;
+mod flow;
 mod html;
 mod language;
 mod limits;
+mod markdown;
 mod markup;
+mod odt;
 mod ornament;
 mod outline;
+mod page;
 mod path;
+mod pdf;
 mod plain;
+mod rtf;
 mod titles;
+mod whole;
+
+use plain::gutenberg;
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -51,15 +62,15 @@ impl<T: Read + Seek> ReadSeek for T {}
 ///
 /// | kind | codes |
 /// |---|---|
-/// | `InvalidInput` | `empty_file`, `not_text`, `corrupt_archive`, `password_required`, `drm_protected`, `not_an_epub`, `missing_package`, `malformed_package`, `empty_book` |
+/// | `InvalidInput` | `empty_file`, `not_text`, `corrupt_archive`, `password_required`, `drm_protected`, `not_an_epub`, `missing_package`, `malformed_package`, `empty_book`, `corrupt_pdf`, `no_text_layer` (a scan), `text_layer_unreadable` |
 /// | `Unsupported` | `unsupported_format` (with what was recognised) |
-/// | `LimitExceeded` | `file_too_large`, `text_too_large`, `too_many_blocks`, `archive_too_large`, `too_many_entries`, `compression_ratio` |
+/// | `LimitExceeded` | `file_too_large`, `text_too_large`, `too_many_blocks`, `archive_too_large`, `too_many_entries`, `too_many_pages`, `compression_ratio` |
 /// | others | what the source's own reading failed with |
 ///
 /// What can be got over is a [`Warning`] of the book: `extension_mismatch`, `encoding_guessed`,
 /// `gutenberg_frame_removed`, `chapter_unreadable`, `missing_resource`, `unsafe_path`,
 /// `missing_container`, `package_incomplete`, `cover_too_large`, `nesting_flattened`,
-/// `no_reflowable_text`, `more_warnings`.
+/// `no_reflowable_text`, `text_layer_poor`, `pages_without_text`, `more_warnings`.
 pub fn read<R: Read + Seek>(
     name: Option<&str>,
     mut source: R,
@@ -94,17 +105,19 @@ fn read_source(
 
     let promised = name.and_then(Format::from_name);
     let mut warnings = Warnings::default();
-    let mut book = match detect::sniff(&head) {
-        Some(Format::Zip) => {
-            let mut archive = Archive::open(source, len, limits, &mut warnings)?;
-            read_archive(&mut archive, promised, limits, &mut warnings)?
-        }
-        Some(Format::Text) => plain::read(source, len, limits, &mut warnings)?,
-        Some(other) => return Err(archive::unsupported(other.as_str())),
-        None if promised == Some(Format::Text) => return Err(plain::not_text()),
-        None => return Err(archive::unsupported("unknown")),
-    };
-    if let Some(promised) = promised.filter(|promised| *promised != book.format) {
+    let mut book = read_as(
+        detect::sniff(&head),
+        source,
+        len,
+        promised,
+        limits,
+        &mut warnings,
+    )?;
+    let is_text = |format| matches!(format, Format::Text | Format::Markdown | Format::Html);
+    if let Some(promised) = promised.filter(|promised| {
+        let is_same_sort = is_text(*promised) && is_text(book.format) && *promised != Format::Html;
+        *promised != book.format && *promised != Format::Zip && !is_same_sort
+    }) {
         warnings.push(
             "extension_mismatch",
             format!(
@@ -122,6 +135,37 @@ fn read_source(
     Ok(book)
 }
 
+/// Reads a source as what its first bytes say it is.
+fn read_as(
+    detected: Option<Format>,
+    source: &mut dyn ReadSeek,
+    len: u64,
+    promised: Option<Format>,
+    limits: &Limits,
+    warnings: &mut Warnings,
+) -> Result<ParsedBook> {
+    match detected {
+        Some(Format::Zip) => {
+            let mut archive = Archive::open(source, len, limits, warnings)?;
+            read_archive(&mut archive, promised, limits, warnings)
+        }
+        // Markdown without headings cannot be told from text but by its name.
+        Some(Format::Text) if promised == Some(Format::Markdown) => {
+            markdown::read(source, len, limits, warnings)
+        }
+        Some(Format::Text) => plain::read(source, len, limits, warnings),
+        Some(Format::Markdown) => markdown::read(source, len, limits, warnings),
+        Some(Format::Html) => page::read(source, len, limits, warnings),
+        Some(Format::Fb2) => fb2::read(source, len, limits, warnings),
+        Some(Format::Rtf) => rtf::read(source, len, limits, warnings),
+        Some(Format::Pdf) => pdf::read(source, len, limits, warnings),
+        Some(Format::Mobi) => Err(archive::unsupported_kindle()),
+        Some(other) => Err(archive::unsupported(other.as_str())),
+        None if promised == Some(Format::Text) => Err(plain::not_text()),
+        None => Err(archive::unsupported("unknown")),
+    }
+}
+
 /// What a zip archive holds is for its entries to say.
 fn read_archive(
     archive: &mut Archive<'_>,
@@ -134,12 +178,12 @@ fn read_archive(
     if is_epub {
         return epub::read(archive, limits, warnings);
     }
-    if archive.contains("word/document.xml") {
-        return Err(archive::unsupported(Format::Docx.as_str()));
+    if archive.contains(docx::DOCUMENT) {
+        return docx::read(archive, limits, warnings);
     }
     let media_type = archive.read("mimetype", 1024).unwrap_or_default();
-    if media_type.starts_with(b"application/vnd.oasis.opendocument") {
-        return Err(archive::unsupported(Format::Odt.as_str()));
+    if media_type.starts_with(b"application/vnd.oasis.opendocument.text") {
+        return odt::read(archive, limits, warnings);
     }
     if promised == Some(Format::Epub) || media_type.starts_with(b"application/epub+zip") {
         return Err(Error::invalid(
@@ -148,5 +192,49 @@ fn read_archive(
              make it again from its source",
         ));
     }
-    Err(archive::unsupported(Format::Zip.as_str()))
+    let books = |wanted: fn(Format) -> bool| -> Vec<String> {
+        let paths = archive.paths().into_iter();
+        let paths = paths.filter(|path| !path.starts_with("__MACOSX/"));
+        let named = paths.filter(|path| Format::from_name(path).is_some_and(wanted));
+        named.map(str::to_owned).collect()
+    };
+    let pages = books(|format| format == Format::Html);
+    if !pages.is_empty() {
+        return page::read_archive(archive, pages, limits, warnings);
+    }
+    match books(Format::is_readable).as_slice() {
+        [only] => read_inner(archive, only, limits, warnings),
+        _ => Err(archive::unsupported(Format::Zip.as_str())),
+    }
+}
+
+/// Reads the one book of an archive (`book.fb2.zip`, `book.epub.zip`). An archive in an archive
+/// in an archive is no book.
+fn read_inner(
+    archive: &mut Archive<'_>,
+    path: &str,
+    limits: &Limits,
+    warnings: &mut Warnings,
+) -> Result<ParsedBook> {
+    let bytes = archive.read(path, limits.max_whole_bytes);
+    let bytes = bytes.map_err(|fault| archive::entry_error(fault, limits))?;
+    let detected = detect::sniff(&bytes[..bytes.len().min(detect::HEAD_BYTES)]);
+    let len = bytes.len() as u64;
+    let mut source = std::io::Cursor::new(bytes);
+    if detected == Some(Format::Zip) {
+        let mut inner = Archive::open(&mut source, len, limits, warnings)?;
+        let is_book = ["META-INF/container.xml", docx::DOCUMENT, "content.xml"];
+        if !is_book.iter().any(|path| inner.contains(path)) {
+            return Err(archive::unsupported(Format::Zip.as_str()));
+        }
+        return read_archive(&mut inner, Format::from_name(path), limits, warnings);
+    }
+    read_as(
+        detected,
+        &mut source,
+        len,
+        Format::from_name(path),
+        limits,
+        warnings,
+    )
 }

@@ -79,6 +79,19 @@ const DIVISIONS: &[(Rank, &[&str])] = &[
             "lettera",
             "письмо",
             "явление",
+            "سورة",
+            "فصل",
+            "poglavlje",
+            "поглавље",
+            "capítols",
+            "peatükk",
+            "skyrius",
+            "nodaļa",
+            "bab",
+            "chương",
+            "kafli",
+            "caibidil",
+            "розділ",
         ],
     ),
     (
@@ -111,6 +124,17 @@ const DIVISIONS: &[(Rank, &[&str])] = &[
             "частина",
             "section",
             "díl",
+            "osa",
+            "rész",
+            "bölümü",
+            "kısım",
+            "μέρος",
+            "חלק",
+            "الجزء",
+            "القسم",
+            "дио",
+            "část",
+            "partea",
         ],
     ),
     (
@@ -127,12 +151,30 @@ const DIVISIONS: &[(Rank, &[&str])] = &[
             "книга",
             "księga",
             "kniha",
+            "kirja",
+            "könyv",
+            "kitap",
+            "βιβλίο",
+            "ספר",
+            "الكتاب",
         ],
     ),
     (
         Rank::Volume,
         &[
-            "volume", "vol", "band", "tome", "tomo", "volum", "том", "tom",
+            "volume",
+            "vol",
+            "band",
+            "tome",
+            "tomo",
+            "volum",
+            "том",
+            "tom",
+            "svazek",
+            "kötet",
+            "τόμος",
+            "כרך",
+            "المجلد",
         ],
     ),
 ];
@@ -191,6 +233,12 @@ fn leading_number(text: &str) -> Option<(u32, bool, &str)> {
         .into_iter()
         .find_map(|part| number(part).map(|n| (n, part.len())))?;
     let after = &text[len..];
+    // "الثاني عشر": the second and ten.
+    let ten = after
+        .trim_start()
+        .strip_prefix("عشر")
+        .filter(|rest| !rest.starts_with(char::is_alphabetic));
+    let (number, after) = ten.map_or((number, after), |rest| (number + 10, rest));
     let rest = after.trim_start_matches(|c: char| AFTER_NUMBER.contains(&c) || c.is_whitespace());
     let separated = after.trim_start().starts_with(AFTER_NUMBER);
     // "1.2 Scope" numbers a section, not a chapter.
@@ -263,12 +311,50 @@ pub(crate) fn number(text: &str) -> Option<u32> {
     if text.is_empty() || text.len() > 40 {
         return None;
     }
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().ok().filter(|n| *n < 10_000);
+    if let Some(number) = digits(text) {
+        return Some(number).filter(|n| *n < 10_000);
     }
     roman(text)
         .or_else(|| chinese(text))
+        .or_else(|| hebrew(text))
         .or_else(|| spelled(&text.to_lowercase()))
+}
+
+/// Decimal digits: European, Arabic, Persian, full width.
+fn digits(text: &str) -> Option<u32> {
+    text.chars().try_fold(0_u32, |number, c| {
+        let zero = ['0', '٠', '۰', '０', '०'].into_iter().find(|zero| {
+            let place = u32::from(c).checked_sub(u32::from(*zero));
+            place.is_some_and(|place| place < 10)
+        })?;
+        let digit = u32::from(c) - u32::from(zero);
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// Hebrew letters as numbers, the largest first: `א`, `י״ב`, `טו`.
+fn hebrew(text: &str) -> Option<u32> {
+    let mut total = 0;
+    let mut last = u32::MAX;
+    for c in text
+        .chars()
+        .filter(|c| !matches!(c, '׳' | '״' | '\'' | '"'))
+    {
+        let place = "אבגדהוזחטיכלמנסעפצקרשת"
+            .chars()
+            .position(|letter| letter == c)?;
+        let place = u32::try_from(place).ok()? + 1;
+        let value = match place {
+            1..=9 => place,
+            10..=18 => (place - 9) * 10,
+            _ => (place - 18) * 100,
+        };
+        if value > last || value == last && value < 400 {
+            return None;
+        }
+        (total, last) = (total + value, value);
+    }
+    (total > 0 && total < 1_000).then_some(total)
 }
 
 /// Canonical Roman numerals, all in one case.
@@ -383,6 +469,62 @@ const ONES: &[&str] = &[
     "nineteen nineteenth neunzehn neunzehntes девятнадцатая",
 ];
 
+/// Further languages, and further forms.
+const MORE_ONES: &[(u32, &str)] = &[
+    (
+        1,
+        "الأول الأولى الاول ראשון ראשונה pierwszy pierwsza první första førsta første ensimmäinen első birinci primer prim întâi πρώτο πρώτη перша перший einen primul",
+    ),
+    (
+        2,
+        "الثاني الثانية שני שנייה שניה drugi druga druhá druhý andra anden annen toinen második ikinci segon doua δεύτερο δεύτερη друга другий",
+    ),
+    (
+        3,
+        "الثالث الثالثة שלישי שלישית trzeci trzecia třetí tredje kolmas harmadik üçüncü tercer treia τρίτο τρίτη третя третій",
+    ),
+    (
+        4,
+        "الرابع الرابعة רביעי רביעית czwarty czwarta čtvrtá čtvrtý fjärde fjerde neljäs negyedik dördüncü quart patra τέταρτο четверта четвертий",
+    ),
+    (
+        5,
+        "الخامس الخامسة חמישי חמישית piąty piąta pátá pátý femte viides ötödik beşinci cinquè cincea πέμπτο пята",
+    ),
+    (
+        6,
+        "السادس السادسة שישי ששי szósty szósta šestý sjätte sjette kuudes hatodik altıncı sisè έκτο шоста",
+    ),
+    (
+        7,
+        "السابع السابعة שביעי siódmy siódma sedmá sedmý sjunde syvende seitsemäs hetedik yedinci setè έβδομο сьома",
+    ),
+    (
+        8,
+        "الثامن الثامنة שמיני ósmy ósma osmá osmý åttonde ottende åttende kahdeksas nyolcadik sekizinci vuitè όγδοο восьма",
+    ),
+    (
+        9,
+        "التاسع التاسعة תשיעי dziewiąty dziewiąta devátá devátý nionde niende yhdeksäs kilencedik dokuzuncu novè ένατο",
+    ),
+    (
+        10,
+        "العاشر العاشرة עשירי dziesiąty dziesiąta desátá desátý tionde tiende kymmenes tizedik onuncu desè δέκατο",
+    ),
+    (
+        11,
+        "الحادي одиннадцать onceno décimoprimero onzè elfde jedenasty",
+    ),
+    (12, "двенадцать duodecimo twaalfde dwunasty"),
+    (13, "тринадцать decimoterzo"),
+    (14, "четырнадцать"),
+    (15, "пятнадцать"),
+    (16, "шестнадцать dieciséis"),
+    (17, "семнадцать dix-sept diecisiete diciassette"),
+    (18, "восемнадцать dix-huit dieciocho diciotto"),
+    (19, "девятнадцать dix-neuf diecinueve diciannove"),
+];
+
 const TENS: &[(&str, u32)] = &[
     ("twenty", 20),
     ("thirty", 30),
@@ -414,8 +556,9 @@ const TENS: &[(&str, u32)] = &[
 
 /// Number words below twenty, in lower case.
 static SMALL: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
-    let numbered = ONES.iter().zip(1..);
-    numbered
+    let numbered = ONES.iter().copied().zip(1..);
+    let more = MORE_ONES.iter().map(|(n, words)| (*words, *n));
+    more.chain(numbered)
         .flat_map(|(words, n)| words.split_whitespace().map(move |word| (word, n)))
         .collect()
 });
@@ -425,9 +568,31 @@ fn spelled(text: &str) -> Option<u32> {
     let one = |word: &str| SMALL.get(word).copied();
     let ten = |word: &str| TENS.iter().find(|(name, _)| *name == word).map(|(_, n)| *n);
     match text.split_once('-') {
-        None => one(text).or_else(|| ten(text)),
+        None => one(text).or_else(|| ten(text)).or_else(|| german(text)),
         Some((tens, ones)) => Some(ten(tens)? + one(ones).filter(|n| *n < 10)?),
     }
+}
+
+/// `einundzwanzig`, `einundzwanzigstes`, `dreißigste`.
+fn german(text: &str) -> Option<u32> {
+    const TENS: [&str; 8] = [
+        "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig",
+    ];
+    let stem = ["stes", "ster", "ste"]
+        .iter()
+        .find_map(|end| text.strip_suffix(end));
+    let stem = stem.unwrap_or(text);
+    let (tens, name) = TENS
+        .iter()
+        .zip(2..)
+        .find_map(|(name, n)| Some((n, stem.strip_suffix(name)?)))?;
+    let ones = match name.strip_suffix("und") {
+        Some("ein") => 1,
+        Some(ones) => SMALL.get(ones).copied().filter(|n| *n < 10)?,
+        None if name.is_empty() => 0,
+        None => return None,
+    };
+    Some(tens * 10 + ones)
 }
 
 /// Titles that name their role; `true` when more words may follow ("Preface to the Third Edition").
@@ -459,6 +624,27 @@ const ROLES: &[(Role, bool, &[&str])] = &[
             "prefácio",
             "dedicatoria",
             "предисловие",
+            "הקדמה",
+            "פתח דבר",
+            "مقدمة",
+            "تمهيد",
+            "تقديم",
+            "فهرس",
+            "المحتويات",
+            "תוכן העניינים",
+            "előszó",
+            "önsöz",
+            "esipuhe",
+            "predgovor",
+            "πρόλογος του",
+            "передмова",
+            "зміст",
+            "spis treści",
+            "obsah",
+            "índice general",
+            "dedicatória",
+            "dédicace",
+            "opdracht",
             "оглавление",
             "содержание",
             "przedmowa",
@@ -535,6 +721,19 @@ const ROLES: &[(Role, bool, &[&str])] = &[
             "apêndice",
             "приложение",
             "послесловие",
+            "אחרית דבר",
+            "נספח",
+            "ملحق",
+            "المراجع",
+            "utószó",
+            "efterord",
+            "etterord",
+            "jälkisanat",
+            "sonsöz",
+            "doslov",
+            "післямова",
+            "postfazione",
+            "posfácio",
             "глоссарий",
             "posłowie",
             "nawoord",
@@ -640,6 +839,12 @@ const ROLES: &[(Role, bool, &[&str])] = &[
             "épilogue",
             "пролог",
             "эпилог",
+            "خاتمة",
+            "الخاتمة",
+            "אפילוג",
+            "פרולוג",
+            "prolog",
+            "epilog",
             "序章",
             "終章",
             "终章",
@@ -692,6 +897,13 @@ mod tests {
             ("十", 10),
             ("ONE", 1),
             ("thirtieth", 30),
+            ("einundzwanzigstes", 21),
+            ("dreißigste", 30),
+            ("١٢", 12),
+            ("י״ב", 12),
+            ("ט", 9),
+            ("الثالث", 3),
+            ("piąty", 5),
         ];
         for (text, expected) in cases {
             assert_eq!(number(text), Some(expected), "{text}");
@@ -718,6 +930,12 @@ mod tests {
             ("Глава первая", Chapter, 1, ""),
             ("第三章 地图", Chapter, 3, "地图"),
             ("제1장", Chapter, 1, ""),
+            ("الفصل الثاني عشر", Chapter, 12, ""),
+            ("الجزء ٢", Part, 2, ""),
+            ("פרק ג", Chapter, 3, ""),
+            ("Rozdział piąty", Chapter, 5, ""),
+            ("Einundzwanzigstes Kapitel", Chapter, 21, ""),
+            ("Kapitel 3. Das Licht", Chapter, 3, "Das Licht"),
             ("7", Chapter, 7, ""),
             ("IV. The Lamp", Chapter, 4, "The Lamp"),
             ("3 The Lamp", Chapter, 3, "The Lamp"),

@@ -4,5 +4,7 @@ mod bad_input;
 mod damage;
 mod epub;
 mod files;
+mod formats;
+mod golden;
 mod samples;
 mod text;

@@ -53,7 +53,7 @@ fn line_ends(text: &str) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
-fn is_start(line: &str) -> bool {
+pub(in crate::ingest) fn is_start(line: &str) -> bool {
     let line = line.trim().to_ascii_uppercase();
     let line = line.trim_start_matches(['*', ' ']);
     [
@@ -66,7 +66,7 @@ fn is_start(line: &str) -> bool {
     .any(|mark| line.starts_with(mark))
 }
 
-fn is_end(line: &str) -> bool {
+pub(in crate::ingest) fn is_end(line: &str) -> bool {
     let line = line.trim().to_ascii_uppercase();
     let line = line.trim_start_matches(['*', ' ']);
     [

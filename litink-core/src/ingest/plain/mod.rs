@@ -1,16 +1,18 @@
 //! Plain text, as it comes from Project Gutenberg, from editors and from conversions.
 
 mod divide;
-mod gutenberg;
+pub(super) mod gutenberg;
 mod headings;
 mod paragraphs;
 
 use std::io::Read;
 
+pub(super) use self::paragraphs::{both_ideographic, ends_sentence};
 use super::{
     Format, Limits, ParsedBook, ReadSeek,
     book::Warnings,
     detect, encoding,
+    html::RawBlock,
     limits::{Meter, text_too_large},
     outline::{self, Draft},
 };
@@ -70,6 +72,16 @@ pub(super) fn read(
         cover: None,
         warnings: Vec::new(),
     })
+}
+
+/// Divides paragraphs that come from another format and have no headings of their own.
+pub(super) fn divide_blocks(blocks: Vec<RawBlock>) -> Vec<Draft> {
+    let text_block = |block: RawBlock| paragraphs::TextBlock {
+        first_line_bytes: block.text.lines().next().map_or(0, str::len),
+        lines: block.text.lines().count(),
+        block,
+    };
+    divide::divide(blocks.into_iter().map(text_block).collect())
 }
 
 /// More words before the first heading are no title page.

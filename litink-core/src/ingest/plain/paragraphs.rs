@@ -88,7 +88,8 @@ fn layout(text: &str) -> (Layout, usize) {
     (Layout::Blank, width)
 }
 
-fn ends_sentence(line: &str) -> bool {
+/// Whether a line ends a sentence, its closing quotes aside.
+pub(in crate::ingest) fn ends_sentence(line: &str) -> bool {
     line.trim_end_matches(['"', '\'', '”', '’', '»', ')', '」', '』'])
         .ends_with(['.', '!', '?', '…', ':', '。', '！', '？'])
 }
@@ -158,6 +159,12 @@ fn joins_without_blank(before: &str, after: &str) -> bool {
     let next = after.chars().next().unwrap_or(' ');
     let is_hyphen = last == '-' && (previous.is_alphanumeric() || previous == '-');
     is_hyphen || matches!(last, '—' | '‐') || is_ideographic(last) && is_ideographic(next)
+}
+
+/// Whether two lines meet between characters that know no blanks.
+pub(in crate::ingest) fn both_ideographic(before: &str, after: &str) -> bool {
+    let last = before.chars().next_back();
+    last.is_some_and(is_ideographic) && after.chars().next().is_some_and(is_ideographic)
 }
 
 /// Chinese and Japanese characters and their punctuation, which know no blanks.
