@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use litink_core::{
@@ -160,6 +163,7 @@ impl OpenAiProvider {
             model: self.model_for(request)?,
             request,
             context,
+            priced: AtomicBool::new(true),
         };
         let mut made = match &request.input {
             Input::Text(text) => text::write(&call, text).await?,
@@ -169,7 +173,7 @@ impl OpenAiProvider {
             Input::Transcription(audio) => transcription::hear(&call, audio).await?,
             _ => return Err(unsupported(modality)),
         };
-        if made.cost_nanos.is_none() {
+        if made.cost_nanos.is_none() && call.priced.load(Ordering::Relaxed) {
             made.cost_nanos = self.price(&call.model, &made.usage);
         }
         let soon = self.known(&call.model).and_then(|it| it.warning(today()));
@@ -207,6 +211,8 @@ pub(super) struct Call<'a> {
     pub(super) model: String,
     pub(super) request: &'a Request,
     pub(super) context: &'a CallContext,
+    /// Whether the catalog's prices are those of this call.
+    pub(super) priced: AtomicBool,
 }
 
 impl Call<'_> {

@@ -1,5 +1,7 @@
 //! Text, through Responses or Chat Completions.
 
+use std::sync::atomic::Ordering;
+
 use litink_core::{
     Charge, Error, ErrorKind, Result, Retry,
     provider::{Generated, Output, Role, TextRequest, Usage},
@@ -55,6 +57,7 @@ pub(super) async fn write(call: &Call<'_>, request: &TextRequest) -> Result<Gene
         .filter(|it| !matches!(it.as_str(), "default" | "auto" | ""))
     {
         // It has other prices than those of the catalog.
+        call.priced.store(false, Ordering::Relaxed);
         made.warnings.push(format!("served in the tier {tier}"));
     }
     if call.request.variant > 0 {
