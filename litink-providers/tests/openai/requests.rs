@@ -176,7 +176,8 @@ fn told(plain: &Plain) -> Value {
             });
         body = plain.collect();
     }
-    json!({ "op": op, "body": body, "images": images, "file": STANDARD.encode(AUDIO) })
+    json!({ "op": op, "body": body, "images": images,
+        "png": STANDARD.encode(tone_image()), "file": STANDARD.encode(AUDIO) })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

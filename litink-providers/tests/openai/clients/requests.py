@@ -17,10 +17,6 @@ from openai.types.responses import response_create_params
 
 url, key = sys.argv[1:]
 client = openai.OpenAI(base_url=url, api_key=key, max_retries=0)
-png = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
-)
-
 METHODS = {
     "responses": (client.responses.create, response_create_params.ResponseCreateParamsNonStreaming),
     "chat/completions": (
@@ -58,6 +54,7 @@ for line in sys.stdin:
     if kind is not None:
         wrong = unknown(kind, body)
     if asked["op"] == "images/edits":
+        png = base64.b64decode(asked["png"])
         images = [(f"image-{i}.png", png, "image/png") for i in range(asked["images"])]
         files["image"] = images[0] if len(images) == 1 else images
     if asked["op"] == "audio/transcriptions":
