@@ -281,8 +281,10 @@ mod tests {
         let mut speech = Usage::default();
         speech.input_chars = Some(3);
         assert_eq!(catalog.cost("tts-1", &speech, now), Some(45_000));
-        let mut third = Price::default();
-        third.input_tokens = Some(1);
+        let third = Price {
+            input_tokens: Some(1),
+            ..Price::default()
+        };
         assert_eq!(third.of(&tokens(1, 0, 0)), Some(1), "rounded up, not away");
     }
 
