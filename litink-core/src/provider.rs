@@ -249,7 +249,8 @@ pub struct Generated {
     pub model: Option<String>,
     /// What it used.
     pub usage: Usage,
-    /// Billionths of a US dollar, as the vendor reports it; `None` when it does not.
+    /// Billionths of a US dollar: what the vendor reports, else what its price list makes of `usage`.
+    /// `None` where neither is known: an unknown price is never 0.
     pub cost_nanos: Option<i64>,
     /// Settings that were not honoured, and other things that a person should know.
     pub warnings: Vec<String>,
@@ -277,16 +278,37 @@ impl Generated {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens read, of every sort.
     pub input_tokens: Option<u64>,
-    /// Tokens written.
+    /// Those of `input_tokens` that came from the vendor's cache of prompts.
+    pub cached_input_tokens: Option<u64>,
+    /// Those of `input_tokens` that were written to the vendor's cache of prompts.
+    pub cache_write_tokens: Option<u64>,
+    /// Those of `input_tokens` that are pictures.
+    pub input_image_tokens: Option<u64>,
+    /// Tokens written, of every sort.
     pub output_tokens: Option<u64>,
+    /// Those of `output_tokens` that nobody sees, since the model thought in them.
+    pub reasoning_tokens: Option<u64>,
     /// Characters read.
     pub input_chars: Option<u64>,
+    /// Audio or video read, in milliseconds.
+    pub input_ms: Option<u64>,
     /// Audio or video made, in milliseconds.
     pub output_ms: Option<u64>,
     /// Images made.
     pub images: Option<u64>,
+}
+
+/// The most that a call can use and cost, before it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// What it uses at most; `None` where no bound is known.
+    pub usage: Usage,
+    /// Billionths of a US dollar, at most; `None` where the price or a bound is not known, never 0.
+    pub cost_nanos: Option<i64>,
 }
 
 /// What was made.

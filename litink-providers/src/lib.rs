@@ -9,6 +9,8 @@ pub mod ffmpeg;
 pub mod local;
 #[cfg(feature = "object-store")]
 pub mod object_store;
+#[cfg(feature = "openai")]
+pub mod openai;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
@@ -38,7 +40,12 @@ pub use connect::{Attempt, Backends, connect, connect_each};
 pub use environment::{Addresses, Environment};
 #[cfg(feature = "ffmpeg")]
 pub use open::encoder;
+#[cfg(feature = "openai")]
+pub use open::openai as openai_provider;
 pub use open::{engine, open, worker_options};
-pub use settings::{AccountSettings, Secret, ServerSettings, Settings, SignUp, SupabaseSettings};
+pub use settings::{
+    AccountSettings, OpenAiSettings, ProviderSettings, Secret, ServerSettings, Settings, SignUp,
+    SupabaseSettings,
+};
 #[cfg(feature = "tls")]
 pub use tls::init_tls;

@@ -57,11 +57,27 @@ pub fn engine(backends: Backends, settings: &Settings) -> Engine {
         Ok(encoder) => builder = builder.encoder(std::sync::Arc::new(encoder)),
         Err(error) => tracing::info!(%error, "only WAV and subtitles can be made"),
     }
+    #[cfg(feature = "openai")]
+    match openai(settings) {
+        Ok(Some(provider)) => builder = builder.provider(std::sync::Arc::new(provider)),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "there is no provider `openai`"),
+    }
     #[cfg(feature = "local")]
     {
         builder = builder.provider(std::sync::Arc::new(crate::local::LocalProvider::new()));
     }
     builder.build()
+}
+
+/// The provider `openai`, where the settings name a key or an address.
+///
+/// # Errors
+/// [`litink_core::ErrorKind::Configuration`], saying what to correct.
+#[cfg(feature = "openai")]
+pub fn openai(settings: &Settings) -> Result<Option<crate::openai::OpenAiProvider>> {
+    let config = crate::openai::OpenAiConfig::from_settings(&settings.providers.openai)?;
+    config.map(crate::openai::OpenAiProvider::new).transpose()
 }
 
 /// The worker's settings.

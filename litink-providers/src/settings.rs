@@ -9,6 +9,10 @@ use std::{
 use litink_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+mod providers;
+
+pub use providers::{OpenAiSettings, ProviderSettings};
+
 /// The settings of an engine on its backends.
 ///
 /// They come from `litink.toml` and from `LITINK_*` variables, which win. An unknown key or
@@ -57,6 +61,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Accounts of litink's own.
     pub accounts: AccountSettings,
+    /// Vendors of speech, text and images.
+    pub providers: ProviderSettings,
 }
 
 /// People who sign in with an address and a password.
@@ -221,6 +227,7 @@ impl Default for Settings {
             supabase: SupabaseSettings::default(),
             server: ServerSettings::default(),
             accounts: AccountSettings::default(),
+            providers: ProviderSettings::default(),
         }
     }
 }
@@ -295,6 +302,7 @@ impl Settings {
             ))
         })?;
         let mut seed = SupabaseSettings::default();
+        let mut vendors = ProviderSettings::default();
         for (name, value) in variables {
             match name.strip_prefix("LITINK_") {
                 Some(key) => settings.set(key, &name, value)?,
@@ -302,16 +310,17 @@ impl Settings {
                 None if name == "SUPABASE_SERVICE_ROLE_KEY" => {
                     seed.secret_key = Some(Secret(value));
                 }
-                None => {}
+                None => vendors.openai.set_vendors(&name, value),
             }
         }
         settings.supabase.fill(seed);
+        settings.providers.openai.fill(vendors.openai);
         settings.check()?;
         Ok(settings)
     }
 
     fn set(&mut self, key: &str, name: &str, value: String) -> Result<()> {
-        if self.accounts.set(key, name, &value)? {
+        if self.accounts.set(key, name, &value)? || self.providers.set(key, name, &value)? {
             return Ok(());
         }
         match key {
@@ -370,6 +379,7 @@ impl Settings {
         if self.concurrency == 0 || self.max_attempts == 0 {
             return Err(bad("`concurrency` and `max_attempts` are 1 at least"));
         }
+        self.providers.check()?;
         crate::environment::check(self)
     }
 

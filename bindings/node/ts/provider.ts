@@ -36,6 +36,8 @@ export interface SpeechInput {
   speed: number | null;
   /** The ranges of the sentences in `text`, in bytes of its UTF-8. */
   sentences: [number, number][];
+  /** No word may be another one. */
+  verbatim: boolean;
 }
 
 /** Asks for an image. */
@@ -126,8 +128,13 @@ export interface SpeechMark {
 /** What a call used. What is not reported is left out, never 0. */
 export interface Usage {
   input_tokens?: number;
+  cached_input_tokens?: number;
+  cache_write_tokens?: number;
+  input_image_tokens?: number;
   output_tokens?: number;
+  reasoning_tokens?: number;
   input_chars?: number;
+  input_ms?: number;
   output_ms?: number;
   images?: number;
 }

@@ -167,6 +167,9 @@ pub struct SpeechRequest {
     pub speed: Option<f32>,
     /// The byte ranges of the sentences in `text`, for providers that give marks by sentence.
     pub sentences: Vec<(usize, usize)>,
+    /// No word may be another one: where a model that takes direction might reword, it is given
+    /// none, and `style` is a warning.
+    pub verbatim: bool,
 }
 
 impl SpeechRequest {

@@ -70,6 +70,8 @@ impl Doctor {
             ffmpeg(settings).await,
         ));
         lines.push(Line::new("speech (local provider)", None, speech()));
+        #[cfg(feature = "openai")]
+        lines.extend(openai(settings).await);
         for line in &lines {
             if self.json {
                 print::json(line)?;
@@ -113,6 +115,34 @@ async fn ffmpeg(settings: &Settings) -> Result<String> {
     let program = encoder.program().display().to_string();
     encoder.version().await.context("program", &program)?;
     Ok(program)
+}
+
+/// What the provider `openai` is, and whether it answers: the list of its models costs nothing.
+#[cfg(feature = "openai")]
+async fn openai(settings: &Settings) -> Option<Line> {
+    let provider = match litink_providers::openai_provider(settings) {
+        Ok(provider) => provider?,
+        Err(error) => return Some(Line::new("provider openai", None, Err(error))),
+    };
+    let config = provider.config();
+    let (url, dialect) = (config.url(), config.dialect.name);
+    let name = format!("provider openai ({url}, dialect {dialect})");
+    let found = match provider.models().await {
+        // Many servers list nothing; only a call would tell more.
+        Err(error) if error.code() == "no_such_endpoint" => {
+            Ok("it answers, and lists no models".to_owned())
+        }
+        Err(error) => Err(error),
+        Ok(models) => {
+            let warnings: Vec<_> = models.iter().filter_map(|it| it.warning()).collect();
+            let soon = match warnings.len() {
+                0 => String::new(),
+                some => format!(", {some} of them shut down within 60 days"),
+            };
+            Ok(format!("{} models{soon}", models.len()))
+        }
+    };
+    Some(Line::new(name, None, found))
 }
 
 fn speech() -> Result<String> {

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use futures::{StreamExt, TryStreamExt};
 use litink_core::{
-    Error, Result,
+    Error, ErrorKind, Result,
     domain::{Book, Export, Run, RunState},
     engine::{Engine, RunSpec},
     recipe::audiobook::{AudiobookOptions, OutputFormat},
@@ -29,6 +29,7 @@ use super::{ACTOR, exit, interrupt::Interrupt, open, report::Report};
 Examples:
   litink make book.epub
   litink make book.epub --chapters 1-3 --formats m4b,mp3,vtt --out ~/Audiobooks
+  OPENAI_API_KEY=... litink make book.epub --provider openai --voice nova
   litink make book.epub --json | jq -r 'select(.event==\"export\") | .path'")]
 pub struct Make {
     /// The book: EPUB or plain text.
@@ -36,7 +37,8 @@ pub struct Make {
     /// What to make of it.
     #[arg(long, default_value = "audiobook")]
     recipe: String,
-    /// Who speaks. `local` needs no key and no network, and sounds like a draft.
+    /// Who speaks. `local` needs no key and no network, and sounds like a draft; `openai` wants
+    /// OPENAI_API_KEY, or OPENAI_BASE_URL for another endpoint of its shape.
     #[arg(long, default_value = "local")]
     provider: String,
     /// The provider's model.
@@ -123,12 +125,28 @@ impl Make {
         let spec = RunSpec::audiobook(book.id())
             .recipe(&self.recipe)
             .options(self.options());
-        let run = engine.start(ACTOR, &spec, None).await?.run;
+        let started = engine.start(ACTOR, &spec, None).await;
+        let run = started.map_err(|error| self.explained(error))?.run;
         match run.state {
             RunState::Completed => Ok(run),
             // New, or left by a command that was interrupted or failed.
             _ => engine.resume(ACTOR, run.id()).await,
         }
+    }
+
+    /// What to do about a provider that is known, and not set up.
+    fn explained(&self, error: Error) -> Error {
+        if error.code() != "unknown_provider" || self.provider != "openai" {
+            return error;
+        }
+        let message = if cfg!(feature = "openai") {
+            "the provider `openai` wants a key (OPENAI_API_KEY), or the address of a server that wants \
+             none (OPENAI_BASE_URL)"
+        } else {
+            "this litink was built without the provider `openai`; build it with the cargo feature \
+             `openai`"
+        };
+        Error::new(ErrorKind::Configuration, message).with_code("provider_not_configured")
     }
 
     /// Works until the run is final; `false` where it was interrupted.

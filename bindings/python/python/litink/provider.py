@@ -36,8 +36,13 @@ class Usage(TypedDict, total=False):
     """What a call used. Leave out what is not reported; that is not zero."""
 
     input_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    input_image_tokens: int
     output_tokens: int
+    reasoning_tokens: int
     input_chars: int
+    input_ms: int
     output_ms: int
     images: int
 
