@@ -265,6 +265,15 @@ impl<'a> Connector<'a> {
                     backend: database,
                 })
             }
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", url)?;
+                let queue = crate::postgres::PostgresQueue::new((*database).clone());
+                Ok(Part {
+                    given: Arc::new(queue.with_lease(lease)),
+                    backend: database,
+                })
+            }
             _ => Err(refused(Contract::Queue, url)),
         }
     }
@@ -272,6 +281,14 @@ impl<'a> Connector<'a> {
     async fn cache(&mut self, url: &BackendUrl) -> Result<Part<dyn Cache>> {
         match url {
             BackendUrl::Memory => Ok(self.in_memory(Arc::new(MemoryCache::default()))),
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::postgres::PostgresCache::new((*database).clone())),
+                    backend: database,
+                })
+            }
             _ => Err(refused(Contract::Cache, url)),
         }
     }
