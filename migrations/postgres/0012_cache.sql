@@ -31,13 +31,14 @@ DECLARE
 BEGIN
     IF r ->> 'op' = 'get' THEN
         SELECT * INTO known FROM litink.cache c WHERE c.key = the_key AND c.expires_at > the_now;
-        RETURN to_jsonb(encode(known.value, 'base64'));
+        RETURN coalesce(to_jsonb(encode(known.value, 'base64')), 'null');
     END IF;
     -- A server that crashes forgets it all the same.
     PERFORM set_config('synchronous_commit', 'off', true);
     IF r ->> 'op' = 'take' THEN
         DELETE FROM litink.cache c WHERE c.key = the_key RETURNING * INTO known;
-        RETURN CASE WHEN known.expires_at > the_now THEN to_jsonb(encode(known.value, 'base64')) END;
+        RETURN CASE WHEN known.expires_at > the_now THEN to_jsonb(encode(known.value, 'base64'))
+            ELSE 'null' END;
     END IF;
     -- Now and then, so that most pay nothing.
     IF random() < 0.03 THEN
