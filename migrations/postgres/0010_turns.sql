@@ -131,8 +131,11 @@ BEGIN
                 LEFT JOIN litink.job_weights w ON w.tenant = coalesce(a.tenant, nil)
                 WHERE a.priority = (SELECT max(b.priority) FROM admitted b)
             ), near AS (
-                -- No more lanes of a kind than jobs are wanted.
-                SELECT * FROM (
+                -- No more lanes of a kind than jobs are wanted, and of each no job that comes after
+                -- the last one's first.
+                SELECT p.*, CASE WHEN max(p.n) OVER (PARTITION BY p.kind) >= want - cardinality(leased)
+                    THEN max(p.place) OVER (PARTITION BY p.kind) END AS last
+                FROM (
                     SELECT p.*, row_number() OVER (
                         PARTITION BY p.kind ORDER BY p.place, p.scheduled_at, p.seq) AS n
                     FROM placed p
@@ -145,7 +148,8 @@ BEGIN
                     SELECT i.seq, i.scheduled_at FROM litink.jobs i
                     WHERE i.state = 'available' AND i.kind = n.kind AND i.lane = n.lane
                         AND i.priority = n.priority
-                    ORDER BY i.scheduled_at, i.seq LIMIT want - cardinality(leased)
+                    ORDER BY i.scheduled_at, i.seq
+                    LIMIT least(want - cardinality(leased), (n.last - n.place) / n.cost + 2)
                 ) j
             )
             -- Between kinds goes whose next job waits longer.

@@ -132,8 +132,13 @@ async fn another_process_is_told_at_once_also_after_a_cut() {
     };
     let (here, there) = (open(&fresh).await, open(&fresh).await);
     let session = there.open(&WorkerInfo::default()).await.unwrap().id;
+    let mut received = 0;
     for cut in [false, true] {
-        let (there, turn) = (there.clone(), want("told", 1, Duration::from_secs(60)));
+        let turn = Turn {
+            received,
+            ..want("told", 1, Duration::from_secs(60))
+        };
+        let there = there.clone();
         let waiting = tokio::spawn(async move { there.exchange(session, &turn).await.unwrap() });
         tokio::time::sleep(Duration::from_millis(700)).await;
         if cut {
@@ -143,7 +148,9 @@ async fn another_process_is_told_at_once_also_after_a_cut() {
         }
         let begun = Instant::now();
         here.enqueue(&[job("told")]).await.unwrap();
-        assert_eq!(waiting.await.unwrap().leased.len(), 1);
+        let brought = waiting.await.unwrap();
+        assert_eq!(brought.leased.len(), 1);
+        received = brought.number;
         // Far below the looks of who hears nothing.
         let passed = begun.elapsed();
         assert!(passed < Duration::from_millis(240), "{passed:?}");
@@ -161,11 +168,14 @@ async fn nobody_is_told_while_nobody_waits() {
     let session = queue.open(&WorkerInfo::default()).await.unwrap().id;
     let turn = want("quiet", 1, Duration::ZERO);
     queue.enqueue(&[job("quiet")]).await.unwrap();
-    queue.exchange(session, &turn).await.unwrap();
+    let received = queue.exchange(session, &turn).await.unwrap().number;
     let told = tokio::time::timeout(Duration::from_millis(500), listener.recv()).await;
     assert!(told.is_err(), "nobody waits");
 
-    let waiting = want("quiet", 1, Duration::from_secs(60));
+    let waiting = Turn {
+        received,
+        ..want("quiet", 1, Duration::from_secs(60))
+    };
     let waits = queue.exchange(session, &waiting);
     let enqueues = async {
         tokio::time::sleep(Duration::from_millis(1_000)).await;
