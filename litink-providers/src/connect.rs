@@ -283,6 +283,15 @@ impl<'a> Connector<'a> {
                     backend: server,
                 })
             }
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", url)?;
+                let queue = crate::postgres::PostgresQueue::new((*database).clone());
+                Ok(Part {
+                    given: Arc::new(queue.with_lease(lease)),
+                    backend: database,
+                })
+            }
             _ => Err(refused(Contract::Queue, url)),
         }
     }
@@ -296,6 +305,14 @@ impl<'a> Connector<'a> {
                 Ok(Part {
                     given: Arc::new(crate::redis::RedisCache::new((*server).clone())),
                     backend: server,
+                })
+            }
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::postgres::PostgresCache::new((*database).clone())),
+                    backend: database,
                 })
             }
             _ => Err(refused(Contract::Cache, url)),

@@ -122,14 +122,17 @@ impl Settings {
             .or_else(|| memory.clone())
             .unwrap_or_else(|| BackendUrl::File(self.objects()));
         let queue = given(Contract::Queue, &self.queue_url)?.unwrap_or_else(|| match database {
-            BackendUrl::Sqlite(_) | BackendUrl::Memory => database.clone(),
+            BackendUrl::Sqlite(_) | BackendUrl::Postgres(_) | BackendUrl::Memory => {
+                database.clone()
+            }
             _ => embedded(),
         });
-        let cache = given(Contract::Cache, &self.cache_url)?.unwrap_or(BackendUrl::Memory);
-        let events = given(Contract::Events, &self.events_url)?.unwrap_or_else(|| match database {
+        let shared = || match database {
             BackendUrl::Postgres(_) => database.clone(),
             _ => BackendUrl::Memory,
-        });
+        };
+        let cache = given(Contract::Cache, &self.cache_url)?.unwrap_or_else(shared);
+        let events = given(Contract::Events, &self.events_url)?.unwrap_or_else(shared);
         Ok(Addresses {
             database,
             storage,
@@ -308,8 +311,8 @@ mod tests {
                  supabase.url = 'https://x.supabase.co'
                  supabase.secret_key = 'canary'"
             ),
-            "litink: CLOUD environment: database and events postgres://db.example.com/litink, \
-             storage s3://books/live, queue sqlite://litink-data/litink.db, cache memory://, \
+            "litink: CLOUD environment: database and queue and cache and events \
+             postgres://db.example.com/litink, storage s3://books/live, \
              Supabase https://x.supabase.co"
         );
     }

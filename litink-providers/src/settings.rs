@@ -46,11 +46,11 @@ pub struct Settings {
     /// `supabase+https://`. Default: `objects` in the data folder.
     pub storage_url: Option<Secret>,
     /// Where jobs are kept (`LITINK_QUEUE_URL`): `sqlite://`, `memory://`, `postgres://`,
-    /// `redis://`, `amqp://`. Default: the database where it is embedded, else `litink.db` in the
-    /// data folder.
+    /// `redis://`, `amqp://`. Default: the database where it is embedded or Postgres, else
+    /// `litink.db` in the data folder.
     pub queue_url: Option<Secret>,
-    /// Where values are kept that may be forgotten (`LITINK_CACHE_URL`): `memory://`, `redis://`.
-    /// Default: memory.
+    /// Where values are kept that may be forgotten (`LITINK_CACHE_URL`): `memory://`,
+    /// `postgres://`, `redis://`. Default: the database where it is Postgres, else memory.
     pub cache_url: Option<Secret>,
     /// How hints travel (`LITINK_EVENTS_URL`): `memory://`, `postgres://`, `redis://`. Default: the
     /// database where it is Postgres, else memory.

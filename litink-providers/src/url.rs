@@ -101,7 +101,7 @@ impl BackendUrl {
             Self::Memory => Contract::ALL,
             Self::Sqlite(_) => &[Repository, Queue],
             Self::File(_) | Self::S3(_) => &[Storage],
-            Self::Postgres(_) => &[Repository, Queue, Events],
+            Self::Postgres(_) => &[Repository, Queue, Cache, Events],
             Self::Supabase(_) => &[Repository, Storage],
             Self::Redis(_) => &[Queue, Cache, Events],
             Self::Amqp(_) => &[Queue],

@@ -67,6 +67,31 @@ pub const POSTGRES: &[Migration] = &[
         name: "expiry",
         sql: include_str!("../postgres/0007_expiry.sql"),
     },
+    Migration {
+        version: 8,
+        name: "jobs",
+        sql: include_str!("../postgres/0008_jobs.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "moves",
+        sql: include_str!("../postgres/0009_moves.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "turns",
+        sql: include_str!("../postgres/0010_turns.sql"),
+    },
+    Migration {
+        version: 11,
+        name: "operating",
+        sql: include_str!("../postgres/0011_operating.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "cache",
+        sql: include_str!("../postgres/0012_cache.sql"),
+    },
 ];
 
 mod supabase;

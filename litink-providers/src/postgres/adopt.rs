@@ -19,6 +19,11 @@ const MARKS: &[&str] = &[
     "EXISTS (SELECT FROM pg_catalog.pg_proc
         WHERE oid = to_regprocedure('public.litink_commit_v1(jsonb)')
         AND prosrc LIKE '%old.expires_at < statement_timestamp()%')",
+    "to_regclass('litink.job_history') IS NOT NULL",
+    "EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = 'queue_settle')",
+    "to_regprocedure('litink.queue_turn(jsonb)') IS NOT NULL",
+    "to_regprocedure('litink.queue_control(jsonb)') IS NOT NULL",
+    "to_regprocedure('litink.cache_call(jsonb)') IS NOT NULL",
 ];
 
 /// The table of the history, should it be gone, with the rights that the migrations gave it.

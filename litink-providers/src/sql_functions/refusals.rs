@@ -23,6 +23,11 @@ impl Refusal {
         serde_json::from_str(detail.filter(|_| raised)?).ok()
     }
 
+    /// Which it is.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
     /// As the error of these changes.
     pub(crate) fn of(&self, changes: &[Change]) -> Error {
         let change = self.change.and_then(|i| changes.get(i));

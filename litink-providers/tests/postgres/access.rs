@@ -18,6 +18,22 @@ mod storage;
 const A: Uuid = Uuid::from_u128(0xa);
 const B: Uuid = Uuid::from_u128(0xb);
 
+/// litink's own tables.
+const PRIVATE: [&str; 12] = [
+    "commits",
+    "migrations",
+    "events",
+    "job_sessions",
+    "jobs",
+    "job_history",
+    "job_pauses",
+    "job_limits",
+    "job_shares",
+    "job_floors",
+    "job_weights",
+    "cache",
+];
+
 const VERBS: [&str; 4] = ["select", "insert", "update", "delete"];
 const ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
 
@@ -226,7 +242,7 @@ fn special_probes() -> Vec<Probe> {
             expected: "1".into(),
         });
     }
-    for name in ["commits", "migrations", "events"] {
+    for name in PRIVATE {
         for role in ["anon", "authenticated"] {
             probes.push(Probe {
                 name: format!("{role} select litink.{name}"),

@@ -93,6 +93,15 @@ pub(crate) const UNDO_7: &str = "do $$ begin execute replace(
     pg_get_functiondef('public.litink_commit_v1(jsonb)'::regprocedure),
     'old.expires_at < statement', 'old.expires_at < clock'); end $$;";
 
+/// Takes the jobs' migrations and the cache's back.
+pub(crate) const UNDO_8_TO_12: &str = "do $$ declare name text; begin
+    for name in select oid::regprocedure::text from pg_proc
+        where pronamespace = 'litink'::regnamespace and proname similar to '(queue|cache)\\_%'
+        loop execute 'drop function ' || name; end loop;
+    for name in select oid::regclass::text from pg_class where relkind = 'r'
+        and relnamespace = 'litink'::regnamespace and relname similar to '(job%|cache)'
+        loop execute 'drop table ' || name || ' cascade'; end loop; end $$;";
+
 #[tokio::test]
 async fn litinks_tables_without_their_history_are_gone_on_with() {
     let Some(fresh) = Fresh::new().await else {
@@ -106,8 +115,9 @@ async fn litinks_tables_without_their_history_are_gone_on_with() {
             0, '[]', 'private')";
     run(&mut connection, book).await.unwrap();
     let latest = POSTGRES.len();
-    let older =
-        "drop table litink.migrations; drop function litink.secure_storage;".to_owned() + UNDO_7;
+    let older = "drop table litink.migrations; drop function litink.secure_storage;".to_owned()
+        + UNDO_7
+        + UNDO_8_TO_12;
     let oldest = older.clone()
         + "drop function public.litink_publish_v1, public.litink_events_v1; drop table litink.events";
     for (lose, found) in [

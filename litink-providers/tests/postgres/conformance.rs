@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use litink_providers::postgres::{
-    Pooler, PostgresDatabase, PostgresEvents, PostgresOptions, PostgresRepository,
+    Pooler, PostgresCache, PostgresDatabase, PostgresEvents, PostgresOptions, PostgresQueue,
+    PostgresRepository,
 };
 
 use crate::server;
@@ -49,6 +50,46 @@ mod events_behind_a_pooler {
 
     litink_core::events_conformance!(match open(Pooler::Transaction).await {
         Some(database) => Arc::new(PostgresEvents::new(database)),
+        None => return,
+    });
+}
+
+/// A queue, or a return from the test where there is no server.
+macro_rules! queue {
+    ($pooler:expr) => {{
+        let Some(database) = open($pooler).await else {
+            return;
+        };
+        |lease| async move { Arc::new(PostgresQueue::new(database).with_lease(lease)) }
+    }};
+}
+
+mod queue {
+    use super::*;
+
+    litink_core::queue_conformance!(queue!(Pooler::None));
+}
+
+mod queue_behind_a_pooler {
+    use super::*;
+
+    litink_core::queue_conformance!(queue!(Pooler::Transaction));
+}
+
+mod cache {
+    use super::*;
+
+    litink_core::cache_conformance!(match open(Pooler::None).await {
+        Some(database) => Arc::new(PostgresCache::new(database)),
+        None => return,
+    });
+}
+
+mod cache_behind_a_pooler {
+    use super::*;
+
+    litink_core::cache_conformance!(match open(Pooler::Transaction).await {
+        Some(database) => Arc::new(PostgresCache::new(database)),
         None => return,
     });
 }

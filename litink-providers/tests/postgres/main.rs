@@ -8,6 +8,7 @@ mod adopt;
 mod conformance;
 mod doctor;
 mod faults;
+mod queue;
 mod schema;
 mod seed;
 mod server;

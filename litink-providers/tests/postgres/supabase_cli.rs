@@ -20,7 +20,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    adopt::UNDO_7,
+    adopt::{UNDO_7, UNDO_8_TO_12},
     server::{Fresh, run, skip},
 };
 
@@ -139,7 +139,7 @@ async fn what_litink_migrated_is_pushed_over_without_harm() {
     let mut connection = fresh.connect().await;
     let older = "drop function litink.secure_storage;
         delete from litink.migrations where version > 5;";
-    run(&mut connection, &format!("{older} {UNDO_7}"))
+    run(&mut connection, &format!("{older} {UNDO_7} {UNDO_8_TO_12}"))
         .await
         .unwrap();
     run(&mut connection, POSTGRES_SEED).await.unwrap();

@@ -4,7 +4,9 @@
 use litink_core::schema::TABLES;
 use sqlx::PgConnection;
 
-use super::{Mutant, Probe, ROLES, VERBS, granted, misbehaves, prepared, probes, snapshot};
+use super::{
+    Mutant, PRIVATE, Probe, ROLES, VERBS, granted, misbehaves, prepared, probes, snapshot,
+};
 use crate::server::run;
 
 async fn policies(connection: &mut PgConnection) -> Vec<Mutant> {
@@ -83,7 +85,7 @@ fn rights() -> Vec<Mutant> {
         );
         add(format!("drop trigger litink_stamp on public.{name}"), false);
     }
-    for name in ["commits", "migrations", "events"] {
+    for name in PRIVATE {
         add(
             format!("grant select on litink.{name} to authenticated"),
             true,

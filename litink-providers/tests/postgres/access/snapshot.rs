@@ -4,7 +4,7 @@
 use litink_core::schema::TABLES;
 use sqlx::PgConnection;
 
-use super::{ROLES, VERBS, granted};
+use super::{PRIVATE, ROLES, VERBS, granted};
 
 /// What differs from what the schema says, with or without a Storage in the database.
 pub(super) async fn differs(connection: &mut PgConnection, storage: bool) -> Vec<String> {
@@ -115,7 +115,7 @@ fn expected() -> Vec<String> {
             policy("delete", "authenticated", OWN, "");
         }
     }
-    for name in ["commits", "migrations", "events"] {
+    for name in PRIVATE {
         lines.push(format!("litink.{name} has row-level security"));
         lines.push(format!(
             "policy litink.{name} all anon+authenticated: false / false"
@@ -127,6 +127,7 @@ fn expected() -> Vec<String> {
         }
     }
     lines.push("select on table litink.events_id_seq to service_role".into());
+    lines.push("usage on table litink.jobs_seq_seq to service_role".into());
     for name in [
         "public.litink_schema_version",
         "public.litink_get_v1",
@@ -138,6 +139,26 @@ fn expected() -> Vec<String> {
         "litink.request",
         "litink.table_of",
         "litink.condition",
+        "litink.queue_wake",
+        "litink.queue_enqueue",
+        "litink.queue_move",
+        "litink.queue_take_back",
+        "litink.queue_rescue",
+        "litink.queue_settle",
+        "litink.queue_room",
+        "litink.queue_lease",
+        "litink.queue_next_event",
+        "litink.queue_turn",
+        "litink.queue_open",
+        "litink.queue_beat",
+        "litink.queue_close",
+        "litink.queue_select",
+        "litink.queue_cancel",
+        "litink.queue_replay",
+        "litink.queue_control",
+        "litink.queue_read",
+        "litink.queue_stats",
+        "litink.cache_call",
     ] {
         lines.push(format!("execute on function {name} to service_role"));
     }
