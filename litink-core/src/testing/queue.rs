@@ -15,6 +15,7 @@
 
 mod adding;
 mod leasing;
+mod model;
 mod operating;
 mod racing;
 mod sessions;
@@ -24,6 +25,7 @@ mod worker;
 
 pub use adding::*;
 pub use leasing::*;
+pub use model::follows_the_model;
 pub use operating::*;
 pub use racing::*;
 pub use sessions::*;
@@ -108,4 +110,14 @@ mod memory {
     use crate::queue::MemoryQueue;
 
     queue_conformance!(|lease| async move { Arc::new(MemoryQueue::with_lease(lease)) });
+
+    /// What is compared stands still by itself: the test tests itself.
+    #[tokio::test]
+    async fn it_follows_itself() {
+        for seed in 1..=20 {
+            let lease = std::time::Duration::from_secs(24 * 3_600);
+            let queue = Arc::new(MemoryQueue::with_lease(lease));
+            super::follows_the_model(queue, seed, 500).await;
+        }
+    }
 }

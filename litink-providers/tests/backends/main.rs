@@ -8,7 +8,10 @@ mod accounts_conformance;
 mod embedded;
 mod folder;
 mod object_store;
+#[path = "../seeds.rs"]
+mod seeds;
 mod sqlite_conformance;
 mod sqlite_files;
+mod sqlite_model;
 mod sqlite_processes;
 mod sqlite_writing;

@@ -8,8 +8,11 @@ mod adopt;
 mod conformance;
 mod doctor;
 mod faults;
+mod model;
 mod queue;
 mod schema;
 mod seed;
+#[path = "../seeds.rs"]
+mod seeds;
 mod server;
 mod supabase_cli;

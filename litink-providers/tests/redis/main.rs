@@ -7,7 +7,10 @@
 mod conformance;
 mod faults;
 mod many;
+mod model;
 mod operators;
 mod processes;
+#[path = "../seeds.rs"]
+mod seeds;
 mod server;
 mod waiting;
