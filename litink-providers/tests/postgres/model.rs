@@ -7,7 +7,7 @@ use litink_providers::postgres::{PostgresDatabase, PostgresQueue};
 
 use crate::{
     seeds::{operations, seeds},
-    server::Database,
+    server::Fresh,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -15,11 +15,12 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 #[tokio::test]
 async fn it_follows_the_model() {
     for seed in seeds(4) {
-        let Some(database) = Database::new().await else {
+        let Some(database) = Fresh::new().await else {
             return;
         };
-        database.migrate().await;
-        let rows = PostgresDatabase::open(database.url().as_str()).await.unwrap();
+        let rows = PostgresDatabase::open(database.url().as_str())
+            .await
+            .unwrap();
         let queue = PostgresQueue::new(rows).with_lease(DAY);
         follows_the_model(Arc::new(queue), seed, operations(1_000)).await;
     }
