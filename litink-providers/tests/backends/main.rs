@@ -8,7 +8,7 @@ mod accounts_conformance;
 mod embedded;
 mod folder;
 mod object_store;
-#[path = "../seeds.rs"]
+#[path = "../shared/seeds.rs"]
 mod seeds;
 mod sqlite_conformance;
 mod sqlite_files;

@@ -12,7 +12,7 @@ mod model;
 mod queue;
 mod schema;
 mod seed;
-#[path = "../seeds.rs"]
+#[path = "../shared/seeds.rs"]
 mod seeds;
 mod server;
 mod supabase_cli;

@@ -10,7 +10,7 @@ mod many;
 mod model;
 mod operators;
 mod processes;
-#[path = "../seeds.rs"]
+#[path = "../shared/seeds.rs"]
 mod seeds;
 mod server;
 mod waiting;

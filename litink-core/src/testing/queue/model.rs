@@ -207,7 +207,7 @@ impl Run {
             let own: Vec<Lease> = self
                 .leases
                 .iter()
-                .filter(|(of, _)| *of == worker || self.random.0 % 7 == 0)
+                .filter(|(of, _)| *of == worker || self.random.0.is_multiple_of(7))
                 .map(|(_, lease)| *lease)
                 .collect();
             let Some(mut lease) = own.get(self.random.below(own.len().max(1))).copied() else {
