@@ -30,9 +30,9 @@ pub(super) fn pass(tx: &Tx<'_>, session: SessionId, turn: &Turn, may_wait: bool)
     let number = last_turn(tx, session, now)? + 1;
     let promoted = promote(tx, now)?;
     let rescued = rescue(tx, now)?;
-    // Before leasing, since what this turn leases is not lost.
-    let lost = lost(tx, session, turn.received)?;
     let settled = settle_all(tx, session, &turn.settle, now)?;
+    // What this turn settled is not lost any more, what it leases not yet.
+    let lost = lost(tx, session, turn.received)?;
     let leased = lease(tx, session, turn, number)?;
     let cancel = cancels(tx, session)?;
     let told = tell(tx, session, &cancel)?;
