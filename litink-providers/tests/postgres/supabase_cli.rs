@@ -11,11 +11,15 @@ use std::{
 use litink_core::{
     Actor, UserId,
     backend::Backend,
+    cache::Cache,
+    queue::{Command as Steer, NewJob, Outcome, Queue, Selector, Settle, Turn, WorkerInfo},
     repository::{Commit, Order, Query, Repository},
     schema::{Access, ColumnKind, TABLES, TableDef},
 };
 use litink_migrations::{POSTGRES, POSTGRES_BOOTSTRAP, POSTGRES_SEED, for_supabase};
-use litink_providers::postgres::{PostgresDatabase, PostgresRepository};
+use litink_providers::postgres::{
+    PostgresCache, PostgresDatabase, PostgresQueue, PostgresRepository,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -242,6 +246,64 @@ fn queries(def: &TableDef, parent: Uuid) -> Vec<(Actor, Query)> {
     queries
 }
 
+/// Every way to find a job.
+async fn jobs(queue: &PostgresQueue) {
+    let (kind, group) = ("advised", Uuid::new_v4());
+    let some = |number: u32| -> Vec<NewJob> {
+        let job = || NewJob::new(kind, json!({})).group(group);
+        (0..number).map(|_| job()).collect()
+    };
+    let session = queue.open(&WorkerInfo::default()).await.unwrap().id;
+    let mut turn = Turn {
+        want: 3,
+        kinds: vec![kind.to_owned()],
+        ..Turn::default()
+    };
+    for _ in 0..3 {
+        queue.enqueue(&some(6)).await.unwrap();
+        let leased = queue.exchange(session, &turn).await.unwrap().leased;
+        let outcomes = [
+            Outcome::Complete,
+            Outcome::Discard {
+                error: "bad".to_owned(),
+            },
+            Outcome::Snooze {
+                after: Duration::ZERO,
+            },
+        ];
+        turn.settle = leased
+            .iter()
+            .zip(outcomes)
+            .map(|(leased, outcome)| Settle {
+                lease: leased.lease,
+                outcome,
+            })
+            .collect();
+    }
+    queue.heartbeat(session).await.unwrap();
+    for command in [
+        Steer::Replay(Selector::Discarded { kind: None }),
+        Steer::Replay(Selector::Group(group)),
+        Steer::Cancel(Selector::Group(group)),
+        Steer::Prune {
+            older_than: Duration::ZERO,
+        },
+    ] {
+        queue.control(&command).await.unwrap();
+    }
+    queue.stats().await.unwrap();
+    queue.close(session).await.unwrap();
+}
+
+/// Values that expire, and so many calls that one of them sweeps: three of a hundred do.
+async fn values(cache: &PostgresCache) {
+    let soon = Duration::from_millis(1);
+    for number in 0..600 {
+        let key = format!("key {}", number % 7);
+        cache.put(&key, "value".into(), soon).await.unwrap();
+    }
+}
+
 /// The advisors' only finding in an empty database is that no index was used yet. So litink asks
 /// all that it can ask, and an index that serves nothing is found.
 #[tokio::test]
@@ -280,6 +342,8 @@ async fn the_advisors_find_nothing() {
     // Forgets the keys of others, which have expired.
     let commit = Commit::new(vec![]).with_key(Uuid::new_v4());
     repository.commit(Actor::Service, &commit).await.unwrap();
+    jobs(&PostgresQueue::new(database.clone())).await;
+    values(&PostgresCache::new(database.clone())).await;
     database.close().await;
     let used = text(&project.supabase(
         &fresh,
