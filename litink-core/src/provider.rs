@@ -63,6 +63,14 @@ pub trait GenerationProvider: Send + Sync + Debug {
     /// as the provider learns.
     fn capabilities(&self, model: Option<&str>) -> Arc<ProviderCapabilities>;
 
+    /// What decides what it makes besides its name and the request: where it asks, and the model,
+    /// the voice and the like that it takes where the request names none. It makes two calls
+    /// different calls, so that what one endpoint was paid for is not taken for another's. It is
+    /// hashed, and kept nowhere; a secret does not belong in it. Default: nothing.
+    fn variant(&self, _request: &Request) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     /// Makes one thing, or begins to.
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply>;
 

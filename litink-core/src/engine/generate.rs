@@ -60,7 +60,7 @@ impl Engine {
                     .with_context("modality", modality.as_str()),
             );
         }
-        let fingerprint = fingerprint(provider.name(), request)?;
+        let fingerprint = fingerprint(&*provider, request)?;
         let id = Generation::id_of(context.run().meta.owner, &fingerprint);
         let _flight = self.inner.calls.fly(id).await;
         let call = Call {

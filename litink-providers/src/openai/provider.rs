@@ -275,6 +275,20 @@ impl GenerationProvider for OpenAiProvider {
         Arc::new(capabilities)
     }
 
+    fn variant(&self, request: &Request) -> serde_json::Value {
+        let config = self.config();
+        let mut variant = serde_json::json!({
+            "url": config.url().as_str(),
+            "model": self.model_for(request).ok(),
+        });
+        if let Input::Speech(speech) = &request.input {
+            let own = config.voice.as_deref().unwrap_or(config.dialect.voice);
+            variant["voice"] = speech.voice.as_deref().unwrap_or(own).into();
+            variant["format"] = config.speech_format.as_str().into();
+        }
+        variant
+    }
+
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply> {
         let made = self.make(request, context).await?;
         Ok(Reply::Done(Box::new(made)))

@@ -7,7 +7,7 @@ use litink_core::{
     domain::RunState,
     engine::{Engine, RunSpec},
 };
-use litink_providers::Settings;
+use litink_providers::{Settings, openai::OpenAiProvider};
 use serde_json::json;
 
 use crate::server::{Answer, Server};
@@ -52,4 +52,29 @@ async fn a_book_is_narrated_and_paid_once() {
     // Another run of the same: everything is there.
     assert_eq!(narrated(&engine).await, RunState::Completed);
     assert_eq!(server.seen().len(), first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_endpoint_made_is_not_taken_for_anothers() {
+    let (first, second) = (Server::start().await, Server::start().await);
+    let backends = litink_providers::connect(&Settings::in_memory())
+        .await
+        .unwrap();
+    let engine = litink_providers::engine(backends, &Settings::in_memory());
+    engine.register_provider(Arc::new(first.provider("openai")));
+    assert_eq!(narrated(&engine).await, RunState::Completed);
+    let paid = first.seen().len();
+    engine.register_provider(Arc::new(second.provider("openai")));
+    assert_eq!(narrated(&engine).await, RunState::Completed);
+    assert_eq!(second.seen().len(), paid);
+    // Back at the first one, with another voice where none is named.
+    let mut config = first.config("openai");
+    config.voice = Some("another".to_owned());
+    engine.register_provider(Arc::new(OpenAiProvider::new(config).unwrap()));
+    assert_eq!(narrated(&engine).await, RunState::Completed);
+    assert_eq!(first.seen().len(), 2 * paid);
+    // And as it was.
+    engine.register_provider(Arc::new(first.provider("openai")));
+    assert_eq!(narrated(&engine).await, RunState::Completed);
+    assert_eq!((first.seen().len(), second.seen().len()), (2 * paid, paid));
 }

@@ -2,16 +2,28 @@
 
 use serde_json::{Value, json};
 
-use crate::{Error, Result, provider::Request};
+use crate::{
+    Error, Result,
+    provider::{GenerationProvider, Request},
+};
 
 /// The way of hashing; a change of it makes every call another call.
 const FORMAT: u32 = 1;
 /// The fields of a request whose contents are not litink's: in them, nothing says nothing.
-const FREE: [&str; 2] = ["provider_options", "schema"];
+const FREE: [&str; 3] = ["provider_options", "schema", "variant"];
 
 /// The hash that makes two calls the same call: over provider, model and request.
-pub(crate) fn fingerprint(provider: &str, request: &Request) -> Result<String> {
-    let mut canonical = json!({ "format": FORMAT, "provider": provider, "request": request });
+pub(crate) fn fingerprint(provider: &dyn GenerationProvider, request: &Request) -> Result<String> {
+    hashed(provider.name(), &provider.variant(request), request)
+}
+
+fn hashed(provider: &str, variant: &Value, request: &Request) -> Result<String> {
+    let mut canonical = json!({
+        "format": FORMAT,
+        "provider": provider,
+        "variant": variant,
+        "request": request,
+    });
     prune(&mut canonical);
     // One text per request, even where some crate has serde_json keep the order of maps.
     canonical.sort_all_objects();
@@ -65,7 +77,19 @@ mod tests {
     };
 
     fn print(provider: &str, request: &Request) -> String {
-        fingerprint(provider, request).unwrap()
+        hashed(provider, &Value::Null, request).unwrap()
+    }
+
+    #[test]
+    fn what_a_provider_takes_by_itself_makes_a_difference() {
+        let request = Request::new(SpeechRequest::new("Hello."));
+        let variant = |variant: Value| hashed("a", &variant, &request).unwrap();
+        assert_eq!(variant(Value::Null), print("a", &request));
+        let here = variant(json!({ "url": "https://here.example/v1", "voice": "one" }));
+        let there = variant(json!({ "url": "https://there.example/v1", "voice": "one" }));
+        let other = variant(json!({ "url": "https://here.example/v1", "voice": "two" }));
+        let prints = std::collections::HashSet::from([print("a", &request), here, there, other]);
+        assert_eq!(prints.len(), 4);
     }
 
     #[test]
