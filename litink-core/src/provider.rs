@@ -67,8 +67,8 @@ pub trait GenerationProvider: Send + Sync + Debug {
     /// the voice and the like that it takes where the request names none. It makes two calls
     /// different calls, so that what one endpoint was paid for is not taken for another's. It is
     /// hashed, and kept nowhere; a secret does not belong in it. Default: nothing.
-    fn variant(&self, _request: &Request) -> serde_json::Value {
-        serde_json::Value::Null
+    fn variant(&self, _request: &Request) -> Value {
+        Value::Null
     }
 
     /// Makes one thing, or begins to.

@@ -14,6 +14,8 @@
 #![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
 
 mod adding;
+#[cfg(test)]
+mod defects;
 mod leasing;
 mod model;
 mod operating;
