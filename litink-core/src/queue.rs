@@ -320,7 +320,8 @@ pub struct Lease {
 /// What a worker brings to a turn, and wants from it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
-    /// What is finished.
+    /// What is finished, each job once: of several settles of a job in one turn, it is not promised
+    /// which are accepted.
     pub settle: Vec<Settle>,
     /// Lease at most so many jobs; 0 for none.
     pub want: u32,

@@ -26,6 +26,8 @@ DECLARE
     nil      uuid   := '00000000-0000-0000-0000-000000000000';
     open     text[];
     lanes    record;
+    missing  bigint;
+    seen     bigint;
     c        record;
     k        text;
     leased   bigint[] := '{}';
@@ -94,6 +96,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1819898990, 1);
     -- One priority at a time, until there is enough or nothing that may begin.
     LOOP
+        missing := want - cardinality(leased);
+        seen := 0;
         chosen := '{}';
         names := '{}';
         rooms := '{}';
@@ -130,16 +134,22 @@ BEGIN
                     ON s.kind = a.kind AND s.tenant = coalesce(a.tenant, nil)
                 LEFT JOIN litink.job_weights w ON w.tenant = coalesce(a.tenant, nil)
                 WHERE a.priority = (SELECT max(b.priority) FROM admitted b)
+            ), lanes AS (
+                SELECT p.*, row_number() OVER w AS nth,
+                    first_value(p.scheduled_at) OVER w AS first_at, first_value(p.seq) OVER w AS first
+                FROM placed p
+                WINDOW w AS (PARTITION BY p.kind, p.who ORDER BY p.scheduled_at, p.seq)
+            ), turns AS (
+                SELECT l.*, dense_rank() OVER (
+                    PARTITION BY l.kind ORDER BY l.place, l.first_at, l.first) AS turn
+                FROM lanes l
             ), near AS (
-                -- No more lanes of a kind than jobs are wanted, and of each no job that comes after
-                -- the last one's first.
-                SELECT p.*, CASE WHEN max(p.n) OVER (PARTITION BY p.kind) >= want - cardinality(leased)
-                    THEN max(p.place) OVER (PARTITION BY p.kind) END AS last
-                FROM (
-                    SELECT p.*, row_number() OVER (
-                        PARTITION BY p.kind ORDER BY p.place, p.scheduled_at, p.seq) AS n
-                    FROM placed p
-                ) p WHERE p.n <= want - cardinality(leased)
+                -- No more tenants of a kind than jobs are wanted, and of each no job that comes after
+                -- the last one's first; before a job come those of its lane, and the lanes before.
+                SELECT t.*, least(missing, (
+                    max(t.place) FILTER (WHERE t.turn = missing) OVER (PARTITION BY t.kind) - t.place
+                ) / t.cost + 2) - t.nth + 1 AS most
+                FROM turns t WHERE t.turn <= missing
             ), ranked AS (
                 SELECT n.kind, n.who, n.limits, j.seq, j.scheduled_at, n.cost, n.place + n.cost * (
                     row_number() OVER (PARTITION BY n.kind, n.who ORDER BY j.scheduled_at, j.seq) - 1
@@ -149,7 +159,7 @@ BEGIN
                     WHERE i.state = 'available' AND i.kind = n.kind AND i.lane = n.lane
                         AND i.priority = n.priority
                     ORDER BY i.scheduled_at, i.seq
-                    LIMIT least(want - cardinality(leased), (n.last - n.place) / n.cost + 2)
+                    LIMIT greatest(n.most, 0)
                 ) j
             )
             -- Between kinds goes whose next job waits longer.
@@ -158,7 +168,10 @@ BEGIN
                 PARTITION BY r.kind ORDER BY r.place, r.scheduled_at, r.seq
             ), r.place, r.scheduled_at, r.seq
         LOOP
-            EXIT WHEN cardinality(leased) + cardinality(chosen) >= want;
+            -- What comes after so many was not all read; the next pass does, without the lanes whose
+            -- limits have closed.
+            EXIT WHEN seen >= missing;
+            seen := seen + 1;
             IF c.limits IS NOT NULL THEN
                 fits := true;
                 FOREACH k IN ARRAY c.limits LOOP

@@ -201,7 +201,7 @@ impl Run {
         for _ in 0..self.random.below(4) {
             if !self.settled.is_empty() && self.random.one_in(8) {
                 let (_, again) = self.random.of(&self.settled).clone();
-                settles.push(again);
+                settle_once(&mut settles, again);
                 continue;
             }
             let own: Vec<Lease> = self
@@ -217,7 +217,7 @@ impl Run {
                 lease.token += 1;
             }
             let outcome = self.outcome();
-            settles.push(Settle { lease, outcome });
+            settle_once(&mut settles, Settle { lease, outcome });
         }
         settles
     }
@@ -360,6 +360,13 @@ impl Run {
         let jobs = self.jobs.iter().zip(model_jobs);
         let jobs = jobs.filter(|(_, job)| job.is_some());
         self.jobs = jobs.map(|(id, _)| *id).collect();
+    }
+}
+
+/// What a turn that settles a job twice is answered is not promised.
+fn settle_once(settles: &mut Vec<Settle>, settle: Settle) {
+    if settles.iter().all(|it| it.lease.job != settle.lease.job) {
+        settles.push(settle);
     }
 }
 
