@@ -73,6 +73,7 @@ fn generation() -> Generation {
         cost_nanos: None,
         request_id: None,
         error: None,
+        metered: litink_core::domain::Metered::default(),
     }
 }
 

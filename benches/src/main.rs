@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: every number in one table, of one run, on one machine.
 //!
-//! `table [--read]`: with `--read`, criterion's last results instead of new ones.
+//! `table [--read]`: with `--read`, criterion's last results instead of new ones. `table queue` is
+//! the table of queues alone.
 
 mod bytes;
 mod criterion;
@@ -10,6 +11,7 @@ mod machine;
 mod peers;
 mod postgres;
 mod process;
+mod queue;
 mod scheduling;
 mod server;
 mod servers;
@@ -33,6 +35,20 @@ fn main() -> ExitCode {
             }
         };
     }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == queue::contest::CHILD
+    {
+        return match queue::contest::run(rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if arguments.first().is_some_and(|first| first == "queue") {
+        return queues();
+    }
     let read_only = std::env::args().any(|argument| argument == "--read");
     // First, while this process has not grown: its peak memory is one of the numbers.
     let mut rows = table::section("scheduling", scheduling::rows());
@@ -50,4 +66,18 @@ fn main() -> ExitCode {
     println!("{}\n", machine::describe());
     table::print(&rows);
     ExitCode::SUCCESS
+}
+
+fn queues() -> ExitCode {
+    let peers = peers::Peers::prepare_queue();
+    match queue::print(peers.as_ref()) {
+        Ok(()) => {
+            println!("\n{}", machine::describe());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
 }

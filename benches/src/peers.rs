@@ -20,7 +20,16 @@ pub(crate) struct Peers {
 impl Peers {
     /// Makes it. Where Python is missing or its packages cannot be had, why.
     pub(crate) fn prepare() -> Result<Self> {
-        eprintln!("peers: installing benches/peers/requirements.txt ...");
+        Self::with("requirements.txt")
+    }
+
+    /// The same with what `table queue` needs.
+    pub(crate) fn prepare_queue() -> Result<Self> {
+        Self::with("queue_requirements.txt")
+    }
+
+    fn with(requirements: &str) -> Result<Self> {
+        eprintln!("peers: installing benches/peers/{requirements} ...");
         let folder = stores::folder().map_err(|error| error.to_string())?;
         let peers = Self { folder };
         run(Command::new("python3")
@@ -36,7 +45,7 @@ impl Peers {
             "--disable-pip-version-check",
             "-r",
         ]);
-        run(install.arg(script("requirements.txt")))?;
+        run(install.arg(script(requirements)))?;
         Ok(peers)
     }
 

@@ -21,6 +21,8 @@ export declare class NativeEngine {
   book(id: string): Promise<string>
   /** A list of chapters. */
   chapters(book: string, text: boolean): Promise<string>
+  /** `{book, chapters}`. */
+  editBook(edits: string): Promise<string>
   /** Null. */
   deleteBook(id: string): Promise<string>
   /** A plan. */

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use crate::Result;
 
 mod memory;
+mod rate;
 
 pub use memory::MemoryCache;
+pub use rate::{Admission, RateLimit, RateRequest, RateStep, RateSteps, RateUse};
 
 /// Values with a time to live, shared by all processes on the same store.
 ///
@@ -20,6 +22,9 @@ pub use memory::MemoryCache;
 /// - [`replace`](Cache::replace) compares and sets in one: of many callers who expect the same, one
 ///   succeeds.
 /// - [`increment`](Cache::increment) is atomic; the time to live counts from the first.
+/// - [`rate`](Cache::rate) is atomic, and goes by the store's clock alone: however many processes
+///   take from a limit, together they keep it. What a lost answer took is lost with it, and flows in
+///   again. Rates have keys of their own.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Unavailable`] when the store cannot be reached;
@@ -46,4 +51,11 @@ pub trait Cache: Send + Sync + Debug {
     async fn take(&self, key: &str) -> Result<Option<Bytes>>;
     /// Adds to a counter (0 where there is none) and gives the sum. A counter is its decimal text.
     async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64>;
+    /// Takes from the rate limits of a key, all or none, gives back, or learns about them. Who
+    /// comes next is decided by what was taken before, and not by how much is asked for, so that
+    /// small ones do not keep large ones out.
+    ///
+    /// # Errors
+    /// As [`RateRequest::steps`].
+    async fn rate(&self, key: &str, request: &RateRequest) -> Result<Admission>;
 }

@@ -22,25 +22,35 @@ use crate::{
 };
 
 mod books;
+mod budgets;
 mod calls;
 mod context;
+mod editing;
 mod exports;
 mod generate;
 mod progress;
+mod quote;
 mod runs;
+mod schedules;
 mod scope;
 mod steps;
 mod sweep;
 mod transfer;
+mod usage;
 mod worker;
 
 pub use books::{ImportOptions, Imported};
+pub use budgets::Budgets;
 pub use context::StepContext;
+pub use editing::Edited;
 pub use exports::ExportReader;
 pub use generate::{Asset, Made, StoredMedia};
 pub use progress::{ChapterProgress, Progress};
+pub use quote::{Quote, QuoteLine};
 pub use runs::{RunSpec, Started};
+pub use schedules::{ScheduleChange, ScheduleSpec, Scheduler, SchedulerOptions};
 pub use transfer::Carried;
+pub use usage::{UsageBy, UsageLine, UsageQuery};
 pub use worker::{Worker, WorkerOptions};
 
 /// The engine. Cloning it is cheap and shares everything.
@@ -64,6 +74,7 @@ struct Inner {
     recipes: Vec<Arc<dyn Recipe>>,
     providers: RwLock<BTreeMap<String, Arc<dyn GenerationProvider>>>,
     calls: calls::Calls,
+    budgets: budgets::Seen,
     /// Why runs failed in this process, with the causes that rows cannot keep (an exception of
     /// Python, say), until somebody asks.
     failures: Mutex<HashMap<RunId, Error>>,
@@ -101,6 +112,8 @@ pub struct EngineOptions {
     pub max_attempts: u32,
     /// The first pause after a failure; it doubles each time, up to five minutes. Default 1 s.
     pub backoff: Duration,
+    /// What calls may cost. Default: no limits.
+    pub budgets: Budgets,
 }
 
 impl Default for EngineOptions {
@@ -111,6 +124,7 @@ impl Default for EngineOptions {
             operation_timeout: Duration::from_secs(24 * 3600),
             max_attempts: 5,
             backoff: Duration::from_secs(1),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -137,6 +151,7 @@ impl Engine {
                 recipes: vec![Arc::new(Audiobook)],
                 providers: RwLock::default(),
                 calls: calls::Calls::default(),
+                budgets: budgets::Seen::default(),
                 failures: Mutex::default(),
                 options: EngineOptions::default(),
             },
@@ -157,8 +172,8 @@ impl Engine {
 
     /// The jobs.
     #[must_use]
-    pub fn queue(&self) -> &dyn Queue {
-        &*self.inner.queue
+    pub fn queue(&self) -> &Arc<dyn Queue> {
+        &self.inner.queue
     }
 
     /// The values that may be forgotten.
@@ -282,6 +297,7 @@ impl Engine {
     }
 
     fn step_kinds(&self) -> Vec<String> {
+        let own = schedules::KINDS.iter().map(|kind| (*kind).to_owned());
         self.inner
             .recipes
             .iter()
@@ -291,6 +307,7 @@ impl Engine {
                     .iter()
                     .map(|kind| format!("{}.{kind}", recipe.name()))
             })
+            .chain(own)
             .collect()
     }
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
+use crate::provider::{RateSnapshot, Spent};
+
 /// A `Result` with litink's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -159,6 +161,8 @@ struct Inner {
     message: String,
     context: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    rates: Option<RateSnapshot>,
+    spent: Option<Spent>,
 }
 
 impl Error {
@@ -173,6 +177,8 @@ impl Error {
             message: message.into(),
             context: Vec::new(),
             source: None,
+            rates: None,
+            spent: None,
         }))
     }
 
@@ -244,6 +250,24 @@ impl Error {
         self
     }
 
+    /// Says what the answer told of the vendor's limits.
+    #[must_use]
+    pub fn with_rates(mut self, rates: RateSnapshot) -> Self {
+        if !rates.is_empty() {
+            self.0.rates = Some(rates);
+        }
+        self
+    }
+
+    /// Says what the call used and cost although it failed. Counts only with [`Charge::Yes`], which
+    /// this sets; without it, what such a call cost is not known.
+    #[must_use]
+    pub fn with_spent(mut self, spent: Spent) -> Self {
+        self.0.charge = Charge::Yes;
+        self.0.spent = Some(spent);
+        self
+    }
+
     /// What went wrong, as far as a caller acts on it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -284,6 +308,18 @@ impl Error {
     #[must_use]
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context
+    }
+
+    /// What the vendor's answer told of its limits, if it did.
+    #[must_use]
+    pub fn rates(&self) -> Option<&RateSnapshot> {
+        self.0.rates.as_ref()
+    }
+
+    /// What the call used and cost although it failed, if its answer told.
+    #[must_use]
+    pub fn spent(&self) -> Option<&Spent> {
+        self.0.spent.as_ref()
     }
 
     /// The cause as the type that was put in, if it is of that type.

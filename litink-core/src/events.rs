@@ -72,6 +72,12 @@ impl Topic {
         Self(format!("user:{user}:runs"))
     }
 
+    /// The timetable: somebody changed it.
+    #[must_use]
+    pub fn schedules() -> Self {
+        Self("schedules".into())
+    }
+
     /// The topic as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -73,12 +73,16 @@ ids! {
     StepId = "step";
     /// One paid (or free) call of a provider.
     GenerationId = "generation";
+    /// A budget.
+    BudgetId = "budget";
     /// One finished file.
     ExportId = "export";
     /// What a user of local accounts signs in with.
     AccountId = "account";
     /// One job in a queue.
     JobId = "job";
+    /// A line of the timetable.
+    ScheduleId = "schedule";
     /// One life of one worker process on a queue.
     SessionId = "session";
 }

@@ -8,6 +8,7 @@ mod id;
 
 pub mod domain;
 pub mod schema;
+pub mod timetable;
 
 pub mod accounts;
 pub mod backend;
@@ -21,11 +22,13 @@ pub mod repository;
 pub mod storage;
 
 pub mod audio;
+pub mod editing;
 pub mod ingest;
 pub mod text;
 
 pub mod engine;
 pub mod recipe;
+pub mod worker;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -34,6 +37,6 @@ pub use actor::Actor;
 pub use error::{Charge, Error, ErrorKind, Result, ResultExt, Retry};
 pub use hash::content_hash;
 pub use id::{
-    AccountId, BookId, ChapterId, ExportId, GenerationId, JobId, LOCAL_USER, RunId, SessionId,
-    StepId, UserId,
+    AccountId, BookId, BudgetId, ChapterId, ExportId, GenerationId, JobId, LOCAL_USER, RunId,
+    ScheduleId, SessionId, StepId, UserId,
 };

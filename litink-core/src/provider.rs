@@ -18,16 +18,25 @@ use tokio_util::sync::CancellationToken;
 use crate::{GenerationId, Result, storage::ByteStream};
 
 mod capabilities;
+mod cost;
+mod deltas;
+pub mod layers;
+mod rates;
 mod request;
+mod schema;
 
 pub use capabilities::{
     ImageCapabilities, OnAmbiguous, ProviderCapabilities, SpeechCapabilities, TextCapabilities,
     Voice, VoiceGender,
 };
+pub use cost::{Cost, CostSource, Estimate, Spent};
+pub use deltas::{Deltas, TextEvent, text_stream};
+pub use rates::{RateLeft, RateSnapshot};
 pub use request::{
     AspectRatio, EmbeddingRequest, ImageRequest, Input, MediaRef, Message, Request, Role,
     SoundKind, SoundRequest, SpeechRequest, TextRequest, TranscriptionRequest, VideoRequest,
 };
+pub use schema::{SchemaCheck, SchemaMismatch, json_of};
 
 /// A source of generated media.
 ///
@@ -69,6 +78,14 @@ pub trait GenerationProvider: Send + Sync + Debug {
     /// hashed, and kept nowhere; a secret does not belong in it. Default: nothing.
     fn variant(&self, _request: &Request) -> Value {
         Value::Null
+    }
+
+    /// The most that a request can use and cost, before it is made: what budgets reserve, and what a
+    /// quote says. A bound, and not a guess: where there is none (a price or a length that is not
+    /// known), `cost_nanos` is `None`, and where there are budgets the call is not made. Default:
+    /// nothing is known.
+    fn estimate(&self, _request: &Request) -> Estimate {
+        Estimate::default()
     }
 
     /// Makes one thing, or begins to.
@@ -143,6 +160,9 @@ pub struct CallContext {
     pub timeout: Duration,
     /// Opens the stored media that a request refers to.
     pub media: Option<Arc<dyn MediaSource>>,
+    /// Who is told of text as it comes, from providers that stream; `None`, the default, for nobody.
+    /// The reply holds the whole text all the same.
+    pub deltas: Option<Deltas>,
     /// What a binding or a middleware carries from the caller to the provider.
     pub extensions: Extensions,
 }
@@ -157,6 +177,7 @@ impl CallContext {
             cancel: CancellationToken::new(),
             timeout: Duration::from_secs(600),
             media: None,
+            deltas: None,
             extensions: Extensions::default(),
         }
     }
@@ -253,17 +274,23 @@ fn default_poll_ms() -> u64 {
 pub struct Generated {
     /// What was made.
     pub output: Output,
+    /// The provider that made it, where it is another one than was asked: of a ladder, that of the rung.
+    pub provider: Option<String>,
     /// The model that made it, as the vendor names it.
     pub model: Option<String>,
     /// What it used.
     pub usage: Usage,
-    /// Billionths of a US dollar: what the vendor reports, else what its price list makes of `usage`.
-    /// `None` where neither is known: an unknown price is never 0.
+    /// Billionths of a US dollar, as the vendor reports them; `None` where it does not. An unknown
+    /// price is never 0.
     pub cost_nanos: Option<i64>,
+    /// What a price list makes of `usage`, in the same unit; kept beside what the vendor reports.
+    pub priced_nanos: Option<i64>,
     /// Settings that were not honoured, and other things that a person should know.
     pub warnings: Vec<String>,
     /// The vendor's own id of the request.
     pub request_id: Option<String>,
+    /// What the answer says of the account's limits.
+    pub rates: RateSnapshot,
 }
 
 impl Generated {
@@ -272,12 +299,31 @@ impl Generated {
     pub fn new(output: Output) -> Self {
         Self {
             output,
+            provider: None,
             model: None,
             usage: Usage::default(),
             cost_nanos: None,
+            priced_nanos: None,
             warnings: Vec::new(),
             request_id: None,
+            rates: RateSnapshot::default(),
         }
+    }
+
+    /// What it used and cost, apart from what was made.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        Spent {
+            usage: self.usage.clone(),
+            cost_nanos: self.cost_nanos,
+            priced_nanos: self.priced_nanos,
+        }
+    }
+
+    /// What it cost: what the vendor reports, else what a price list makes of it.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.spent().cost()
     }
 }
 
@@ -308,15 +354,27 @@ pub struct Usage {
     pub images: Option<u64>,
 }
 
-/// The most that a call can use and cost, before it is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Estimate {
-    /// What it uses at most; `None` where no bound is known.
-    pub usage: Usage,
-    /// Billionths of a US dollar, at most; `None` where the price or a bound is not known, never 0.
-    pub cost_nanos: Option<i64>,
+impl Usage {
+    /// Both together; what neither reports stays unreported.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+        };
+        Self {
+            input_tokens: sum(self.input_tokens, other.input_tokens),
+            cached_input_tokens: sum(self.cached_input_tokens, other.cached_input_tokens),
+            cache_write_tokens: sum(self.cache_write_tokens, other.cache_write_tokens),
+            input_image_tokens: sum(self.input_image_tokens, other.input_image_tokens),
+            output_tokens: sum(self.output_tokens, other.output_tokens),
+            reasoning_tokens: sum(self.reasoning_tokens, other.reasoning_tokens),
+            input_chars: sum(self.input_chars, other.input_chars),
+            input_ms: sum(self.input_ms, other.input_ms),
+            output_ms: sum(self.output_ms, other.output_ms),
+            images: sum(self.images, other.images),
+        }
+    }
 }
 
 /// What was made.

@@ -10,9 +10,13 @@ use uuid::Uuid;
 use crate::{JobId, Result, SessionId, UserId, domain::Timestamp, repository::Page};
 
 mod memory;
+mod operating;
 pub mod validate;
+mod workers;
 
 pub use memory::MemoryQueue;
+pub use operating::{job, replay_discarded};
+pub use workers::{WorkerInfo, WorkerState};
 
 /// A job queue, useful on its own.
 ///
@@ -41,7 +45,8 @@ pub use memory::MemoryQueue;
 /// - **Idempotency.** While a job is live, another with the same tenant, kind and key is not added;
 ///   the answer names the live one. A job's id is its caller's: adding an id that the store still
 ///   knows, live or final, adds nothing (so an enqueue whose reply was lost is safe to repeat).
-///   A settle that was accepted is accepted again, and changes nothing the second time.
+///   A settle that was accepted is accepted again, and changes nothing the second time, until the
+///   job is leased anew.
 /// - **Store clock only.** Delays, leases and order go by the store's clock.
 /// - **Lost replies.** Turns are numbered within a session; the next turn says which one was
 ///   received last, and leases of later ones come back as `lost`. So dropping an `exchange` future
@@ -91,6 +96,15 @@ pub trait Queue: Send + Sync + Debug {
 
     /// Jobs by kind and state, and the age of the oldest available one.
     async fn stats(&self) -> Result<Vec<KindStats>>;
+
+    /// The workers whose sessions are alive, those that were opened first first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] (code `not_supported_by_queue`) where the backend does not
+    /// know.
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        Err(validate::unsupported("workers"))
+    }
 }
 
 /// What an acknowledged write survives.
@@ -121,6 +135,9 @@ pub struct QueueCapabilities {
     pub limits: bool,
     /// Whether tenants are served by weight.
     pub fairness: bool,
+    /// Whether [`Queue::heartbeat`] has connections of its own, so that it goes on from another
+    /// runtime while the one of the other calls is blocked.
+    pub heartbeats_apart: bool,
 }
 
 impl QueueCapabilities {
@@ -149,6 +166,13 @@ impl QueueCapabilities {
     #[must_use]
     pub const fn with_fairness(mut self, fairness: bool) -> Self {
         self.fairness = fairness;
+        self
+    }
+
+    /// Sets `heartbeats_apart`.
+    #[must_use]
+    pub const fn with_heartbeats_apart(mut self, apart: bool) -> Self {
+        self.heartbeats_apart = apart;
         self
     }
 }
@@ -264,6 +288,13 @@ impl NewJob {
         self
     }
 
+    /// W3C `traceparent` of who enqueues it; its execution is a child of that.
+    #[must_use]
+    pub fn trace(mut self, traceparent: impl std::fmt::Display) -> Self {
+        self.trace = Some(traceparent.to_string());
+        self
+    }
+
     /// Only one live job of this tenant and kind has this key.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
@@ -290,13 +321,6 @@ impl Enqueued {
             Self::Added(id) | Self::Existing(id) => id,
         }
     }
-}
-
-/// Who works.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerInfo {
-    /// A name for people (a host, a pod). Never an identity: two workers may have the same.
-    pub name: String,
 }
 
 /// One life of one worker.
@@ -378,8 +402,9 @@ pub enum Outcome {
 pub struct Exchanged {
     /// The turn's number in its session, from 1, rising.
     pub number: u64,
-    /// For each settle, in order: whether it was accepted; `false` means that the lease was lost
-    /// and nothing changed.
+    /// For each settle, in order: whether it was accepted; `false` means that the lease is gone and
+    /// nothing changed. (It was lost; or, where a backend asked again after a connection broke, it
+    /// was ended by this very settle, and the job leased anew before the second time.)
     pub settled: Vec<bool>,
     /// The jobs leased.
     pub leased: Vec<Leased>,

@@ -10,7 +10,7 @@ use crate::{
     ChapterId, Error, Result,
     domain::{Book, Chapter, Step},
     engine::StepContext,
-    provider::ProviderCapabilities,
+    provider::{ProviderCapabilities, Request},
     repository::Change,
 };
 
@@ -42,6 +42,15 @@ pub trait Recipe: Send + Sync + Debug {
 
     /// The steps, in order; the last one, and no other, has nothing that waits for it.
     fn plan(&self, input: &PlanInput<'_>) -> Result<Plan>;
+
+    /// The calls of providers that a planned step makes, as far as they are known before it is
+    /// executed: what a quote is made of. Default: none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] for a step that this recipe did not plan.
+    fn requests(&self, _step: &PlannedStep, _options: &Value) -> Result<Vec<(String, Request)>> {
+        Ok(Vec::new())
+    }
 
     /// Does one step.
     async fn execute(&self, step: &Step, context: &StepContext) -> Result<StepOutput>;

@@ -27,6 +27,10 @@ pub enum Table {
     Accounts,
     /// See [`crate::domain::Session`].
     Sessions,
+    /// See [`crate::domain::Schedule`].
+    Schedules,
+    /// See [`crate::domain::Budget`].
+    Budgets,
 }
 
 /// What users may do with the rows of a table that are their own. Workers and services may do all.
@@ -177,6 +181,9 @@ pub const TABLES: &[TableDef] = &[
             column("char_count", Integer),
             column("warnings", Json),
             column("visibility", Text),
+            nullable("identifiers", Json),
+            nullable("series", Json),
+            nullable("decisions", Json),
         ],
     },
     TableDef {
@@ -262,6 +269,16 @@ pub const TABLES: &[TableDef] = &[
             nullable("cost_nanos", Integer),
             nullable("request_id", Text),
             nullable("error", Json),
+            nullable("cost_source", Text),
+            nullable("priced_nanos", Integer),
+            nullable("unsettled_nanos", Integer),
+            nullable("reservation", Json),
+            nullable("input_tokens", Integer),
+            nullable("output_tokens", Integer),
+            nullable("input_chars", Integer),
+            nullable("input_ms", Integer),
+            nullable("output_ms", Integer),
+            nullable("images", Integer),
         ],
     },
     TableDef {
@@ -311,6 +328,43 @@ pub const TABLES: &[TableDef] = &[
             nullable("previous_hash", Text),
             column("rotated_at", Timestamp),
             column("expires_at", Timestamp),
+        ],
+    },
+    TableDef {
+        table: Table::Schedules,
+        name: "schedules",
+        parent: None,
+        states: &["active", "paused"],
+        access: Access::None,
+        published: Published::Never,
+        own_columns: &[
+            column("name", Text),
+            column("state", Text),
+            column("cron", Text),
+            column("time_zone", Text),
+            column("kind", Text),
+            nullable("args", Json),
+            column("priority", Integer),
+            column("catch_up", Text),
+            column("revision", Integer),
+            column("done_until", Timestamp),
+            nullable("last_tick", Timestamp),
+            nullable("last_job", Uuid),
+        ],
+    },
+    TableDef {
+        table: Table::Budgets,
+        name: "budgets",
+        parent: None,
+        states: &[],
+        access: Access::Read,
+        published: Published::Never,
+        own_columns: &[
+            column("scope", Text),
+            column("subject", Text),
+            column("limit_nanos", Integer),
+            column("left_nanos", Integer),
+            column("held_nanos", Integer),
         ],
     },
 ];
@@ -370,6 +424,9 @@ mod tests {
         let steps = [S::Pending, S::Running, S::Completed, S::Failed].map(S::as_str);
         let books = [BookState::Importing, BookState::Ready].map(BookState::as_str);
         assert_eq!(Table::Books.def().states, books);
+        use crate::domain::ScheduleState as Sch;
+        let schedules = [Sch::Active, Sch::Paused].map(Sch::as_str);
+        assert_eq!(Table::Schedules.def().states, schedules);
         let generations = [G::Started, G::Pending, G::Completed, G::Failed, G::Held];
         assert_eq!(Table::Runs.def().states, runs);
         assert_eq!(Table::Steps.def().states, steps);

@@ -9,6 +9,7 @@ use std::sync::Arc;
     feature = "sqlite",
     feature = "object-store",
     feature = "postgres",
+    feature = "rabbitmq",
     feature = "redis"
 ))]
 use litink_core::ResultExt;
@@ -292,7 +293,45 @@ impl<'a> Connector<'a> {
                     backend: database,
                 })
             }
+            #[cfg(feature = "rabbitmq")]
+            BackendUrl::Amqp(server) => {
+                let store = self.job_store(lease).await?;
+                let server = crate::rabbitmq::RabbitServer::open(server.reveal().as_str()).await;
+                let server = server.context("address", url)?;
+                Ok(Part {
+                    given: Arc::new(crate::rabbitmq::RabbitQueue::new(server.clone(), store)),
+                    backend: Arc::new(server),
+                })
+            }
             _ => Err(refused(Contract::Queue, url)),
+        }
+    }
+
+    /// Where jobs are that RabbitMQ only tells of: in the database.
+    #[cfg(feature = "rabbitmq")]
+    async fn job_store(
+        &mut self,
+        lease: std::time::Duration,
+    ) -> Result<Arc<dyn crate::rabbitmq::JobStore>> {
+        let url = self.settings.addresses()?.database;
+        match &url {
+            #[cfg(feature = "sqlite")]
+            BackendUrl::Sqlite(file) => {
+                let database = self.sqlite(file).await.context("address", &url)?;
+                let queue = crate::sqlite::SqliteQueue::new((*database).clone());
+                Ok(Arc::new(queue.with_lease(lease)))
+            }
+            #[cfg(feature = "postgres")]
+            BackendUrl::Postgres(server) => {
+                let database = self.postgres(server).await.context("address", &url)?;
+                let queue = crate::postgres::PostgresQueue::new((*database).clone());
+                Ok(Arc::new(queue.with_lease(lease)))
+            }
+            _ => {
+                // The build may know no other.
+                let _ = lease;
+                Err(crate::rabbitmq::no_store())
+            }
         }
     }
 
@@ -432,8 +471,6 @@ enum Support {
     Built,
     /// Its cargo feature was not compiled in.
     Without(&'static str),
-    /// It is yet to be written.
-    Planned,
 }
 
 impl Support {
@@ -452,7 +489,8 @@ impl Support {
             BackendUrl::Supabase(_) => Self::Without("supabase"),
             BackendUrl::Redis(_) if cfg!(feature = "redis") => Self::Built,
             BackendUrl::Redis(_) => Self::Without("redis"),
-            BackendUrl::Amqp(_) => Self::Planned,
+            BackendUrl::Amqp(_) if cfg!(feature = "rabbitmq") => Self::Built,
+            BackendUrl::Amqp(_) => Self::Without("rabbitmq"),
         }
     }
 }
@@ -469,7 +507,7 @@ fn refused(contract: Contract, url: &BackendUrl) -> Error {
             ),
         )
         .with_code("missing_feature"),
-        Support::Built | Support::Planned => Error::new(
+        Support::Built => Error::new(
             ErrorKind::Unsupported,
             format!(
                 "`{name}` is a `{scheme}` URL, which litink cannot use for it yet; leave it out"

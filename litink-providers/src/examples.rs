@@ -32,12 +32,35 @@ fn the_example_file_is_the_default_and_has_every_key() {
     assert_eq!(Settings::parse(&text, []).unwrap(), Settings::default());
     let all = uncommented(&text);
     Settings::parse(&all, []).unwrap();
-    for table in ["", "supabase.", "server.", "accounts.", "providers.openai."] {
+    for table in [
+        "",
+        "supabase.",
+        "server.",
+        "accounts.",
+        "budgets.",
+        "providers.openai.",
+        "providers.anthropic.",
+        "providers.gemini.",
+        "providers.elevenlabs.",
+        "rates.openai.",
+    ] {
         let error = Settings::parse(&format!("{table}nothing = 1"), []).unwrap_err();
         // It names all the keys that there are.
         let keys = error.message().split('`').skip(3).step_by(2);
         let mut count = 0;
-        let tables = ["supabase", "server", "accounts", "providers"];
+        let tables = [
+            "supabase",
+            "server",
+            "accounts",
+            "providers",
+            "budgets",
+            "ladders",
+            "rates",
+            "openai",
+            "anthropic",
+            "gemini",
+            "elevenlabs",
+        ];
         for key in keys.filter(|key| !tables.contains(key)) {
             let set = format!("{key} = ");
             assert!(all.lines().any(|line| line.starts_with(&set)), "{key}");

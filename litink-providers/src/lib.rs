@@ -3,8 +3,14 @@
 
 #[cfg(feature = "accounts")]
 pub mod accounts;
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+#[cfg(feature = "elevenlabs")]
+pub mod elevenlabs;
 #[cfg(feature = "ffmpeg")]
 pub mod ffmpeg;
+#[cfg(feature = "gemini")]
+pub mod gemini;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(feature = "object-store")]
@@ -13,6 +19,8 @@ pub mod object_store;
 pub mod openai;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "supabase"))]
@@ -22,6 +30,8 @@ pub mod sqlite;
 #[cfg(feature = "supabase")]
 pub mod supabase;
 
+#[cfg(feature = "vendors")]
+pub mod catalog;
 mod connect;
 mod environment;
 #[cfg(test)]
@@ -35,17 +45,25 @@ mod storage_prefix;
 #[cfg(feature = "tls")]
 mod tls;
 pub mod url;
+#[cfg(feature = "vendors")]
+pub mod vendor;
 
 pub use connect::{Attempt, Backends, connect, connect_each};
 pub use environment::{Addresses, Environment};
+#[cfg(feature = "anthropic")]
+pub use open::anthropic as anthropic_provider;
+#[cfg(feature = "elevenlabs")]
+pub use open::elevenlabs as elevenlabs_provider;
 #[cfg(feature = "ffmpeg")]
 pub use open::encoder;
+#[cfg(feature = "gemini")]
+pub use open::gemini as gemini_provider;
 #[cfg(feature = "openai")]
 pub use open::openai as openai_provider;
-pub use open::{engine, open, worker_options};
+pub use open::{engine, ladders, open, worker_options};
 pub use settings::{
-    AccountSettings, OpenAiSettings, ProviderSettings, Secret, ServerSettings, Settings, SignUp,
-    SupabaseSettings,
+    AccountSettings, BudgetSettings, Dollars, OpenAiSettings, ProviderSettings, Secret,
+    ServerSettings, Settings, SignUp, SupabaseSettings, VendorSettings,
 };
 #[cfg(feature = "tls")]
 pub use tls::init_tls;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use litink_core::{
     Error, ErrorKind, Result,
     provider::{
-        CallContext, Generated, GenerationProvider, ImageCapabilities, Input, Modality,
+        CallContext, Estimate, Generated, GenerationProvider, ImageCapabilities, Input, Modality,
         OnAmbiguous, Operation, ProviderCapabilities, Reply, Request, TextCapabilities,
     },
 };
@@ -100,8 +100,13 @@ impl GenerationProvider for LocalProvider {
         Arc::clone(&self.capabilities)
     }
 
+    fn estimate(&self, _request: &Request) -> Estimate {
+        Estimate::free()
+    }
+
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply> {
         let mut made = limited(self.make(request), context).await?;
+        made.cost_nanos = Some(0);
         made.warnings.insert(0, DRAFT_WARNING.to_owned());
         made.warnings.extend(unused_settings(request));
         Ok(Reply::Done(Box::new(made)))

@@ -1,17 +1,20 @@
 //! Where everything stands: one set of settings for the server, the command line and the bindings.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use litink_core::{Error, ErrorKind, Result};
+use litink_core::{Error, ErrorKind, Result, provider::layers::CallRates};
 use serde::Deserialize;
 
+mod budgets;
 mod providers;
 
-pub use providers::{OpenAiSettings, ProviderSettings};
+pub use budgets::{BudgetSettings, Dollars};
+pub use providers::{OpenAiSettings, ProviderSettings, VendorSettings};
 
 /// The settings of an engine on its backends.
 ///
@@ -63,6 +66,17 @@ pub struct Settings {
     pub accounts: AccountSettings,
     /// Vendors of speech, text and images.
     pub providers: ProviderSettings,
+    /// What calls may cost.
+    pub budgets: BudgetSettings,
+    /// What a vendor lets the account do in a minute, by the provider's name; kept by all processes
+    /// on the same cache together. Default: no limits but those that the vendor's answers tell.
+    pub rates: BTreeMap<String, CallRates>,
+    /// Providers in the order in which they are asked, by role (`narrator`, `writer`, ...) and tier: a run
+    /// names `narrator` for the tier `standard`, and `narrator.premium` for another one. Each is a
+    /// provider's name, with its model after a slash.
+    pub ladders: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// A JSON file of prices that win over the built-in ones (`LITINK_PRICES`).
+    pub prices: Option<PathBuf>,
 }
 
 /// People who sign in with an address and a password.
@@ -228,6 +242,10 @@ impl Default for Settings {
             server: ServerSettings::default(),
             accounts: AccountSettings::default(),
             providers: ProviderSettings::default(),
+            budgets: BudgetSettings::default(),
+            rates: BTreeMap::new(),
+            ladders: BTreeMap::new(),
+            prices: None,
         }
     }
 }
@@ -310,22 +328,26 @@ impl Settings {
                 None if name == "SUPABASE_SERVICE_ROLE_KEY" => {
                     seed.secret_key = Some(Secret(value));
                 }
-                None => vendors.openai.set_vendors(&name, value),
+                None => vendors.set_vendors(&name, value),
             }
         }
         settings.supabase.fill(seed);
-        settings.providers.openai.fill(vendors.openai);
+        settings.providers.fill(vendors);
         settings.check()?;
         Ok(settings)
     }
 
     fn set(&mut self, key: &str, name: &str, value: String) -> Result<()> {
-        if self.accounts.set(key, name, &value)? || self.providers.set(key, name, &value)? {
+        if self.accounts.set(key, name, &value)?
+            || self.providers.set(key, name, &value)?
+            || self.budgets.set(key, name, &value)?
+        {
             return Ok(());
         }
         match key {
             "DATA_DIR" => self.data_dir = value.into(),
             "IN_MEMORY" => self.in_memory = number(name, &value)?,
+            "PRICES" => self.prices = Some(value).filter(|it| !it.is_empty()).map(Into::into),
             "FFMPEG" => self.ffmpeg = Some(value.into()),
             "LEASE_S" => self.lease_s = number(name, &value)?,
             "CONCURRENCY" => self.concurrency = number(name, &value)?,

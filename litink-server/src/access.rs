@@ -9,7 +9,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use litink_core::{Actor, Error, ErrorKind, domain::Timestamp, identity::Caller};
+use litink_core::{Actor, Error, ErrorKind, LOCAL_USER, domain::Timestamp, identity::Caller};
 use litink_providers::Secret;
 
 use crate::{error::ApiError, extract, state::AppState};
@@ -59,6 +59,26 @@ impl FromRequestParts<AppState> for Authenticated {
             Some(id) if !state.config.is_open() => Ok(resumed(state, id).await?),
             _ => Ok(Self::new(state.identity.authenticate(None).await?, None)),
         }
+    }
+}
+
+/// Who runs the server: the bearer of its access token, or, where there are no accounts, whoever is
+/// let in. Asking for it refuses everybody else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operator;
+
+impl FromRequestParts<AppState> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = Authenticated::from_request_parts(parts, state).await?;
+        // Of people's accounts anybody may have one.
+        if state.config.identity.is_some() && caller.actor != Actor::User(LOCAL_USER) {
+            let message = "this is for operators: call it with the server's access token";
+            let error = Error::new(ErrorKind::PermissionDenied, message);
+            return Err(error.with_code("operators_only").into());
+        }
+        Ok(Self)
     }
 }
 

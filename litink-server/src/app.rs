@@ -36,6 +36,11 @@ use crate::{ServerConfig, access, error, guard, observe, routes, state::AppState
         (name = "exports", description = "Finished files"),
         (name = "providers", description = "Who speaks, and with which voices"),
         (name = "formats", description = "What can be made"),
+        (name = "jobs", description = "What is to be done, for operators"),
+        (name = "queues", description = "Jobs by kind, for operators"),
+        (name = "workers", description = "Who does them, for operators"),
+        (name = "usage", description = "What calls used and cost"),
+        (name = "schedules", description = "Jobs at times of a clock, for operators"),
         (name = "session", description = "Cookies for browsers"),
         (name = "health", description = "For probes and dashboards")
     ),

@@ -18,13 +18,17 @@ mod make;
 mod migrate;
 mod print;
 mod queues;
+mod quote;
 mod report;
 mod runs;
+mod schedules;
 mod serve;
 mod transfer;
+mod usage;
 mod users;
 mod voices;
 mod work;
+mod workers;
 
 /// On the command line one acts for the one owner of the embedded engine.
 const ACTOR: Actor = Actor::User(LOCAL_USER);
@@ -49,6 +53,7 @@ Examples:
   litink make moby-dick.epub                      an audiobook, with the offline draft voice
   litink make book.epub --chapters 1-3 --out ~/Audiobooks
   litink make book.txt --formats mp3,vtt --voice espeak:en-gb
+  litink quote book.epub --provider openai        what that would cost, before it is spent
   litink voices                                   which voices there are
   litink serve                                    a page and an API on http://127.0.0.1:7878
   litink doctor                                   what is missing on this machine
@@ -60,10 +65,15 @@ Settings come from litink.toml and from variables, which win over it:
   LITINK_SUPABASE_URL LITINK_SUPABASE_PUBLISHABLE_KEY LITINK_SUPABASE_SECRET_KEY
   LITINK_TRUSTED_PROXIES LITINK_ACCOUNTS LITINK_JWT_SECRET LITINK_SIGN_UP LITINK_TOKEN_S
   LITINK_REFRESH_DAYS LITINK_SESSION_CHECK_S
+  LITINK_BUDGET_CALL LITINK_BUDGET_RUN LITINK_BUDGET_USER LITINK_BUDGET_DAY LITINK_PRICES
   OPENAI_API_KEY OPENAI_BASE_URL OPENAI_ORG_ID OPENAI_PROJECT_ID LITINK_OPENAI_DIALECT
   LITINK_OPENAI_SPEECH_MODEL LITINK_OPENAI_TEXT_MODEL LITINK_OPENAI_IMAGE_MODEL
-  LITINK_OPENAI_EMBEDDING_MODEL LITINK_OPENAI_TRANSCRIPTION_MODEL LITINK_OPENAI_VOICE
+  LITINK_OPENAI_EMBEDDING_MODEL LITINK_OPENAI_TRANSCRIPTION_MODEL LITINK_OPENAI_VIDEO_MODEL
+  LITINK_OPENAI_VOICE
   LITINK_OPENAI_MAX_CONCURRENCY
+  ANTHROPIC_API_KEY ANTHROPIC_BASE_URL LITINK_ANTHROPIC_TEXT_MODEL
+  GEMINI_API_KEY GEMINI_BASE_URL LITINK_GEMINI_{TEXT,SPEECH,VIDEO}_MODEL LITINK_GEMINI_VOICE
+  ELEVENLABS_API_KEY ELEVENLABS_BASE_URL LITINK_ELEVENLABS_SPEECH_MODEL LITINK_ELEVENLABS_VOICE
   LITINK_LOG (error, warn, info, debug; default warn)
 
 Exit codes:
@@ -77,6 +87,10 @@ Exit codes:
 pub enum Command {
     /// Make an audiobook of a book: import, run and export in one go.
     Make(make::Make),
+    /// What making a book would call for and cost, before anything is spent.
+    Quote(quote::QuoteCommand),
+    /// What calls used and cost: by user, run, provider, model or kind of thing.
+    Usage(usage::UsageCommand),
     /// Read a book and keep it, without making anything yet.
     Import(import::Import),
     /// List the books that were imported, or show one with its chapters.
@@ -87,6 +101,10 @@ pub enum Command {
     Jobs(jobs::Jobs),
     /// How many jobs wait, run and failed; pause a kind, limit a key.
     Queues(queues::Queues),
+    /// List what is done at times of a clock; add, change, pause and remove it.
+    Schedules(schedules::Schedules),
+    /// Who works on the queue now.
+    Workers(workers::Workers),
     /// List the voices of a provider.
     Voices(voices::Voices),
     /// Serve the API and a page, and work on the runs that are asked for.
@@ -138,11 +156,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
     }
     match cli.command {
         Command::Make(command) => command.run(&settings).await,
+        Command::Quote(command) => command.run(&settings).await,
+        Command::Usage(command) => command.run(&settings).await,
         Command::Import(command) => command.run(&settings).await,
         Command::Books(command) => command.run(&settings).await,
         Command::Runs(command) => command.run(&settings).await,
         Command::Jobs(command) => command.run(&settings).await,
         Command::Queues(command) => command.run(&settings).await,
+        Command::Schedules(command) => command.run(&settings).await,
+        Command::Workers(command) => command.run(&settings).await,
         Command::Voices(command) => command.run(&settings).await,
         Command::Serve(command) => command.run(&settings).await,
         Command::Users(command) => command.run(&settings).await,

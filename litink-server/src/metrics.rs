@@ -86,4 +86,13 @@ fn describe() {
         metrics::Unit::Seconds,
         "Time until the answer's headers, by method, route and status."
     );
+    metrics::describe_histogram!(
+        "gen_ai.client.operation.duration",
+        metrics::Unit::Seconds,
+        "Time of a provider's call, polling included, by provider, model and error."
+    );
+    metrics::describe_histogram!(
+        "gen_ai.client.token.usage",
+        "Tokens of a provider's call, by provider, model and whether they were read or written."
+    );
 }

@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use litink_core::{
-    domain::{Block, Book, Chapter, Export, Run, Warning},
+    domain::{
+        Block, Book, Chapter, Decision, Export, Identifier, Run, Schedule, ScheduleState, Series,
+        Warning,
+    },
     engine::Progress,
     provider::GenerationProvider,
     recipe::Plan,
@@ -12,6 +15,15 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+mod jobs;
+
+pub(crate) use jobs::{JobView, QueueView, WorkerView};
+mod quote;
+mod usage;
+
+pub(crate) use quote::QuoteView;
+pub(crate) use usage::{BudgetView, UsageView};
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,6 +104,45 @@ pub(crate) struct BookView {
     char_count: u64,
     /// What the import guessed or left out.
     warnings: Vec<WarningView>,
+    /// All identifiers that the book declares.
+    identifiers: Vec<IdentifierView>,
+    /// The series it belongs to.
+    series: Option<SeriesView>,
+    /// How title, authors, language and chapters were found, and how sure that is.
+    decisions: Vec<DecisionView>,
+}
+
+/// One of the names by which catalogues know a book.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct IdentifierView {
+    /// `isbn`, `doi`, `uuid`, `url`, ...; null where nothing says.
+    #[schema(example = "isbn")]
+    scheme: Option<String>,
+    #[schema(example = "9780141439518")]
+    value: String,
+}
+
+/// A series of books.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SeriesView {
+    name: String,
+    /// The book's place in it, as declared: `3`, `2.5`.
+    position: Option<String>,
+}
+
+/// One thing that the import decided.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DecisionView {
+    /// `format`, `title`, `authors`, `language` or `chapters`.
+    #[schema(example = "chapters")]
+    code: String,
+    /// By what: `declared`, `navigation`, `headings`, `detected`, `length`, ...
+    #[schema(example = "navigation")]
+    method: String,
+    /// From 0 (a guess) to 1 (the book says so itself).
+    confidence: f64,
+    /// A sentence for a person.
+    message: String,
 }
 
 impl From<Book> for BookView {
@@ -117,8 +168,58 @@ impl From<Book> for BookView {
             chapter_count: book.chapter_count,
             char_count: book.char_count,
             warnings: book.warnings.into_iter().map(Into::into).collect(),
+            identifiers: book
+                .identifiers
+                .into_iter()
+                .map(|Identifier { scheme, value }| IdentifierView { scheme, value })
+                .collect(),
+            series: book
+                .series
+                .map(|Series { name, position }| SeriesView { name, position }),
+            decisions: book.decisions.into_iter().map(Into::into).collect(),
         }
     }
+}
+
+impl From<Decision> for DecisionView {
+    fn from(decision: Decision) -> Self {
+        Self {
+            code: decision.code,
+            method: decision.method,
+            confidence: decision.confidence,
+            message: decision.message,
+        }
+    }
+}
+
+/// A stretch of a block's text that stands out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SpanView {
+    /// Where it starts, in bytes of the text in UTF-8.
+    start: u32,
+    /// Where it ends, behind its last byte.
+    end: u32,
+    /// `emphasis` or `strong`.
+    #[schema(value_type = String, example = "emphasis")]
+    style: Value,
+}
+
+/// Where a block starts in the original file. What a format does not know is left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AnchorView {
+    /// The page, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
+    /// The document inside an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "OEBPS/ch1.xhtml")]
+    path: Option<String>,
+    /// The id of the element that starts here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fragment: Option<String>,
+    /// Bytes of the document before the block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u32>,
 }
 
 /// A block of a chapter's text.
@@ -129,6 +230,12 @@ pub(crate) struct BlockView {
     #[schema(value_type = String, example = "paragraph")]
     kind: Value,
     text: String,
+    /// What stands out in it; left out where nothing does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    spans: Vec<SpanView>,
+    /// Where it came from; left out where nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<AnchorView>,
 }
 
 impl From<Block> for BlockView {
@@ -136,6 +243,21 @@ impl From<Block> for BlockView {
         Self {
             kind: name(block.kind),
             text: block.text,
+            spans: block
+                .spans
+                .into_iter()
+                .map(|span| SpanView {
+                    start: span.start,
+                    end: span.end,
+                    style: name(span.style),
+                })
+                .collect(),
+            anchor: block.anchor.map(|anchor| AnchorView {
+                page: anchor.page,
+                path: anchor.path.as_deref().map(Into::into),
+                fragment: anchor.fragment.as_deref().map(Into::into),
+                offset: anchor.offset,
+            }),
         }
     }
 }
@@ -434,4 +556,65 @@ pub(crate) struct FormatView {
 /// The serde name of an enum's value.
 fn name(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
+}
+
+/// At each tick of a clock, a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ScheduleView {
+    /// Its name.
+    #[schema(example = "nightly")]
+    name: String,
+    /// Rises with each edit; give it with the next one.
+    revision: u64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    /// Whether its ticks go by without a job.
+    paused: bool,
+    /// Whether it is litink's own, which can be paused but not removed.
+    built_in: bool,
+    /// Minute, hour, day of month, month, day of week; with seconds before them where there are six.
+    #[schema(example = "30 2 * * *")]
+    cron: String,
+    /// The IANA time zone in which it ticks.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: String,
+    /// The kind of its jobs.
+    #[schema(example = "report")]
+    kind: String,
+    /// What its jobs are given.
+    #[schema(value_type = Object)]
+    args: Value,
+    /// The priority of its jobs.
+    priority: i16,
+    /// What becomes of missed ticks: `skip`, `last` or `all:100`.
+    #[schema(example = "last")]
+    catch_up: String,
+    /// When it ticks next; null while it is paused.
+    next_tick: Option<DateTime<Utc>>,
+    /// The newest tick that made a job.
+    last_tick: Option<DateTime<Utc>>,
+    /// That job.
+    last_job_id: Option<Uuid>,
+}
+
+impl ScheduleView {
+    pub(crate) fn of(schedule: Schedule, next_tick: Option<DateTime<Utc>>) -> Self {
+        Self {
+            revision: schedule.revision,
+            created_at: schedule.meta.created_at,
+            updated_at: schedule.meta.updated_at,
+            paused: schedule.state == ScheduleState::Paused,
+            built_in: schedule.is_built_in(),
+            cron: schedule.cron,
+            time_zone: schedule.time_zone,
+            kind: schedule.kind,
+            args: schedule.args,
+            priority: schedule.priority,
+            catch_up: schedule.catch_up.to_string(),
+            next_tick,
+            last_tick: schedule.last_tick,
+            last_job_id: schedule.last_job.map(|job| job.0),
+            name: schedule.name,
+        }
+    }
 }

@@ -1,9 +1,8 @@
 -- Jobs: what waits and runs, what became of the rest, and by which limits and turns they begin.
 --
 -- What is final moves to a table of its own, so that the one that workers look through stays as
--- small as the work at hand, whatever the history holds. The history is pruned in batches by the
--- index of its ends, not by partitions: an id is added once for as long as it is known, which needs
--- one unique index over all of it, and a partition can only be dropped by the tables' owner.
+-- small as the work at hand, whatever the history holds. It has a partition for each million of
+-- jobs, by their age: what is forgotten is mostly dropped with its partition.
 
 CREATE TABLE litink.job_sessions (
     id         uuid        NOT NULL PRIMARY KEY,
@@ -67,9 +66,8 @@ CREATE TABLE litink.job_history (
     LIKE litink.jobs,
     finished_at timestamptz NOT NULL,
     PRIMARY KEY (seq),
-    UNIQUE (id),
     CONSTRAINT job_history_state_check CHECK (state IN ('completed', 'cancelled', 'discarded'))
-) WITH (autovacuum_vacuum_cost_delay = 0);
+) PARTITION BY RANGE (seq);
 
 -- One for each question, so that leasing costs the same before a million waiting jobs as before ten.
 CREATE INDEX jobs_available ON litink.jobs (kind, lane, priority DESC, scheduled_at, seq)
@@ -82,6 +80,8 @@ CREATE UNIQUE INDEX jobs_live_key ON litink.jobs (
     kind, idempotency_key, coalesce(tenant, '00000000-0000-0000-0000-000000000000'::uuid)
 ) WHERE idempotency_key IS NOT NULL;
 
+-- Not unique: that no id is added twice is seen to by whoever adds and moves jobs.
+CREATE INDEX job_history_id ON litink.job_history (id);
 CREATE INDEX job_history_finished ON litink.job_history (finished_at);
 CREATE INDEX job_history_discarded ON litink.job_history (seq) WHERE state = 'discarded';
 CREATE INDEX job_history_group ON litink.job_history (group_id, seq) WHERE group_id IS NOT NULL;
@@ -140,6 +140,75 @@ BEGIN
             USING (false) WITH CHECK (false)', name || '_nobody', name);
     END LOOP;
 END $$;
+
+-- A partition of the history: of these jobs, or of those that have no other. Read and written through
+-- the whole table alone.
+CREATE FUNCTION litink.queue_history_part(name text, jobs text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = '' AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE litink.%I PARTITION OF litink.job_history %s
+        WITH (autovacuum_vacuum_cost_delay = 0)', name, jobs);
+    EXECUTE format('ALTER TABLE litink.%I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('REVOKE ALL ON litink.%I FROM PUBLIC, anon, authenticated, service_role', name);
+    EXECUTE format('CREATE POLICY %I ON litink.%I FOR ALL TO anon, authenticated
+        USING (false) WITH CHECK (false)', name || '_nobody', name);
+END $$;
+
+-- {"older_than"} -> how many jobs went with the first partition all of whose jobs had been final for
+-- so long, or 0; and makes the next partitions. A transaction of its own, since it takes the history
+-- for itself for a moment; where others hold it for longer, this is left to the next time. As the
+-- tables' owner, since only that one may.
+CREATE FUNCTION litink.queue_history(request jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = '' SET lock_timeout = '200ms' AS $$
+DECLARE
+    size    CONSTANT bigint := 1000000;
+    cut     timestamptz := clock_timestamp()
+        - (litink.request(request) ->> 'older_than')::bigint * interval '1 microsecond';
+    newest  bigint := (SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END
+        FROM litink.jobs_seq_seq s);
+    dropped bigint := 0;
+    part    text;
+    latest  timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1819898990, 3);
+    FOR number IN newest / size .. newest / size + 2 LOOP
+        -- Not where some of its jobs lie with those that have no other.
+        IF to_regclass('litink.job_history_' || number) IS NULL AND NOT EXISTS (
+            SELECT FROM litink.job_history_rest h
+            WHERE h.seq >= number * size AND h.seq < (number + 1) * size
+        ) THEN
+            PERFORM litink.queue_history_part('job_history_' || number,
+                format('FOR VALUES FROM (%s) TO (%s)', number * size, (number + 1) * size));
+        END IF;
+    END LOOP;
+    FOR part IN
+        SELECT c.relname
+        FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'litink.job_history'::pg_catalog.regclass
+            AND c.relname ~ '^job_history_[0-9]+$'
+            AND (substr(c.relname, 13)::bigint + 1) * size <= newest
+        ORDER BY substr(c.relname, 13)::bigint
+    LOOP
+        EXECUTE format('SELECT max(h.finished_at) FROM litink.%I h', part) INTO latest;
+        CONTINUE WHEN latest > cut;
+        EXECUTE format('SELECT count(*) FROM litink.%I', part) INTO dropped;
+        LOCK TABLE litink.job_history IN ACCESS EXCLUSIVE MODE;
+        EXECUTE format('SELECT max(h.finished_at) FROM litink.%I h', part) INTO latest;
+        -- Unless one became final in between.
+        IF latest IS NULL OR latest <= cut THEN
+            EXECUTE format('DROP TABLE litink.%I', part);
+            RETURN to_jsonb(dropped);
+        END IF;
+        RETURN to_jsonb(0);
+    END LOOP;
+    RETURN to_jsonb(0);
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    RETURN to_jsonb(0);
+END $$;
+
+SELECT litink.queue_history_part('job_history_rest', 'DEFAULT');
+SELECT litink.queue_history('{"older_than": 0}');
+
 REVOKE ALL ON SEQUENCE litink.jobs_seq_seq FROM PUBLIC, anon, authenticated, service_role;
 GRANT USAGE ON SEQUENCE litink.jobs_seq_seq TO service_role;
 

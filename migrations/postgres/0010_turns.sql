@@ -253,6 +253,46 @@ LANGUAGE sql VOLATILE SET search_path = '' AS $$
     )::bigint
 $$;
 
+-- Which settles of a session count, now or since before: [true, ..].
+CREATE FUNCTION litink.queue_settled(me uuid, settles jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = '' AS $$
+BEGIN
+    -- Not in SQL, which is planned anew with each call.
+    RETURN (
+        SELECT coalesce(jsonb_agg(EXISTS (
+                SELECT FROM litink.jobs j WHERE j.id = (e.settle ->> 0)::uuid
+                    AND j.settled_by = me AND j.settled_token = (e.settle ->> 1)::bigint
+                    AND j.settled_as = e.settle ->> 2
+                UNION ALL
+                SELECT FROM litink.job_history h WHERE h.id = (e.settle ->> 0)::uuid
+                    AND h.settled_by = me AND h.settled_token = (e.settle ->> 1)::bigint
+                    AND h.settled_as = e.settle ->> 2
+            ) ORDER BY e.i), '[]')
+        FROM jsonb_array_elements(settles) WITH ORDINALITY AS e (settle, i)
+    );
+END $$;
+
+-- In the caller's transaction: {"session", "settle"} -> [true, ..]. A heartbeat does not wait for it.
+CREATE FUNCTION litink.queue_settle_in(request jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = '' SET jit = off SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    r       jsonb       := litink.request(request);
+    me      uuid        := r ->> 'session';
+    the_now timestamptz := clock_timestamp();
+BEGIN
+    PERFORM FROM litink.job_sessions s WHERE s.id = me AND s.expires_at > the_now FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the session has expired' USING ERRCODE = 'PT409',
+            DETAIL = '{"code": "session_lost"}';
+    END IF;
+    IF litink.queue_settle(me, r -> 'settle', the_now) THEN
+        -- It goes out with the caller's commit, however long that takes.
+        PERFORM pg_notify('litink_jobs', '');
+    END IF;
+    RETURN litink.queue_settled(me, r -> 'settle');
+END $$;
+
 -- {"session", "settle": [[id, token, how, after, error], ..], "want", "kinds", "received", "wait",
 -- "listens"} -> {"number", "settled", "jobs": [[token, turn, [job ..]], ..], "cancel": [[id, token],
 -- ..]}, or {"next": microseconds} where it brought nothing and may wait
@@ -303,16 +343,7 @@ BEGIN
 
     IF jsonb_array_length(settles) > 0 THEN
         news := litink.queue_settle(me, settles, the_now) OR news;
-        SELECT jsonb_agg(EXISTS (
-                SELECT FROM litink.jobs j WHERE j.id = (e.settle ->> 0)::uuid
-                    AND j.settled_by = me AND j.settled_token = (e.settle ->> 1)::bigint
-                    AND j.settled_as = e.settle ->> 2
-                UNION ALL
-                SELECT FROM litink.job_history h WHERE h.id = (e.settle ->> 0)::uuid
-                    AND h.settled_by = me AND h.settled_token = (e.settle ->> 1)::bigint
-                    AND h.settled_as = e.settle ->> 2
-            ) ORDER BY e.i) INTO settled
-        FROM jsonb_array_elements(settles) WITH ORDINALITY AS e (settle, i);
+        settled := litink.queue_settled(me, settles);
     END IF;
     lost := EXISTS (SELECT FROM litink.jobs j WHERE j.session = me AND j.turn > received);
 

@@ -123,7 +123,7 @@ BEGIN
         PERFORM pg_advisory_xact_lock(1819898990, 1);
         DELETE FROM litink.job_limits l
             WHERE l.running = 0 AND l.concurrency IS NULL AND l.rate_jobs IS NULL
-            AND coalesce(l.throttled_until, 0) <= now_us;
+            AND coalesce(l.throttled_until, 0) <= now_us AND coalesce(l.paid_at, 0) <= now_us;
         DELETE FROM litink.job_history h WHERE h.seq = ANY (ARRAY(
             SELECT o.seq FROM litink.job_history o
             WHERE o.finished_at <= statement_timestamp()

@@ -27,6 +27,21 @@ pub const SQLITE: &[Migration] = &[
         name: "sharing",
         sql: include_str!("../sqlite/0002_sharing.sql"),
     },
+    Migration {
+        version: 3,
+        name: "schedules",
+        sql: include_str!("../sqlite/0003_schedules.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "money",
+        sql: include_str!("../sqlite/0004_money.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "reading",
+        sql: include_str!("../sqlite/0005_reading.sql"),
+    },
 ];
 
 /// The migrations of PostgreSQL, in order. Each writes its own line of `litink.migrations`, so it
@@ -91,6 +106,26 @@ pub const POSTGRES: &[Migration] = &[
         version: 12,
         name: "cache",
         sql: include_str!("../postgres/0012_cache.sql"),
+    },
+    Migration {
+        version: 13,
+        name: "schedules",
+        sql: include_str!("../postgres/0013_schedules.sql"),
+    },
+    Migration {
+        version: 14,
+        name: "money",
+        sql: include_str!("../postgres/0014_money.sql"),
+    },
+    Migration {
+        version: 15,
+        name: "rates",
+        sql: include_str!("../postgres/0015_rates.sql"),
+    },
+    Migration {
+        version: 16,
+        name: "reading",
+        sql: include_str!("../postgres/0016_reading.sql"),
     },
 ];
 

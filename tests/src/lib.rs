@@ -6,7 +6,11 @@ use std::{
     process::Command,
 };
 
+pub mod clumsy;
+pub mod faulty;
+pub mod history;
 pub mod http;
+pub mod process;
 pub mod proxy;
 pub mod servers;
 mod tone;

@@ -157,6 +157,7 @@ impl Proxy {
     pub async fn before_url(url: &Url) -> io::Result<Self> {
         let addresses = url.socket_addrs(|| match url.scheme() {
             "postgres" | "postgresql" => Some(5432),
+            "amqp" => Some(5672),
             _ => None,
         })?;
         let address = addresses.first().ok_or(io::ErrorKind::InvalidInput)?;

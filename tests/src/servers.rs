@@ -14,6 +14,14 @@ use std::{
 use tempfile::TempDir;
 use url::Url;
 
+mod pgbouncer;
+mod rabbitmq;
+mod redis;
+
+pub use pgbouncer::PgBouncer;
+pub use rabbitmq::RabbitMq;
+pub use redis::Redis;
+
 /// The URL of the server that `cargo xtask test` started, or of somebody's own.
 #[must_use]
 pub fn shared_postgres() -> Option<Url> {

@@ -16,7 +16,7 @@ use std::{
 use futures::{StreamExt, TryStreamExt};
 use litink_core::{
     Actor, BookId, ErrorKind, ExportId, Result, RunId, UserId,
-    engine::{Engine, RunSpec, WorkerOptions},
+    engine::{Engine, RunSpec, UsageBy, UsageQuery, WorkerOptions},
     storage::{Area, PutOptions, StorageExt, StorageKey},
 };
 use litink_providers::{Secret, Settings};
@@ -84,6 +84,20 @@ async fn answers(engine: &Engine, actor: Actor, ids: &Ids) -> Vec<(&'static str,
             shown(engine.open_cover(actor, ids.book).await),
         ),
         ("plan", shown(engine.plan(actor, &spec(ids.book)).await)),
+        ("quote", shown(engine.quote(actor, &spec(ids.book)).await)),
+        (
+            "usage",
+            shown(engine.usage(actor, &UsageQuery::by([UsageBy::User])).await),
+        ),
+        (
+            "usage",
+            shown(
+                engine
+                    .usage(actor, &UsageQuery::default().run(Some(ids.run)))
+                    .await,
+            ),
+        ),
+        ("budgets", shown(engine.budgets(actor).await)),
         (
             "start",
             shown(engine.start(actor, &spec(ids.book), None).await),
@@ -112,6 +126,10 @@ async fn answers(engine: &Engine, actor: Actor, ids: &Ids) -> Vec<(&'static str,
         ),
         ("cancel", shown(engine.cancel(actor, ids.run).await)),
         ("resume", shown(engine.resume(actor, ids.run).await)),
+        (
+            "edit_book",
+            shown(engine.edit_book(actor, ids.book, 1, &[]).await),
+        ),
         (
             "delete_book",
             shown(engine.delete_book(actor, ids.book).await),

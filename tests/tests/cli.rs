@@ -307,6 +307,43 @@ fn books_runs_voices_doctor_migrate_and_openapi_answer() {
 }
 
 #[test]
+fn chapters_are_edited_from_a_file_at_the_version_that_was_shown() {
+    let home = Home::new();
+    home.make(
+        "the-lamplighters-map.txt",
+        &["--formats", "vtt", "--chapters", "1"],
+    );
+    let books = home.litink(&["books", "--json"]);
+    let id = events(&books)[0]["id"].as_str().unwrap().to_owned();
+    let shown = events(&home.litink(&["books", &id, "--json"]));
+    let chapter = &shown.last().unwrap()["id"];
+    let edits = home.0.path().join("edits.json");
+    let rename = json!([{ "op": "rename", "chapter": chapter, "title": "The Very End" }]);
+    fs::write(&edits, rename.to_string()).unwrap();
+    let edits = edits.to_str().unwrap();
+    let edited = home.litink(&["books", &id, "--edit", edits, "--version", "1"]);
+    let said = String::from_utf8_lossy(&edited.stdout).into_owned();
+    assert!(said.contains("The Very End"), "{edited:?}");
+    let mut again = home.command(&["books", &id, "--edit", edits, "--version", "1"]);
+    let stale = again.output().unwrap();
+    assert!(!stale.status.success());
+    assert!(
+        String::from_utf8_lossy(&stale.stderr).contains("version_conflict"),
+        "{stale:?}"
+    );
+    fs::write(edits, r#"[{ "op": "burn" }]"#).unwrap();
+    let wrong = home
+        .command(&["books", &id, "--edit", edits])
+        .output()
+        .unwrap();
+    assert!(!wrong.status.success());
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("bad_edits"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn jobs_and_queues_are_seen_and_steered() {
     let home = Home::new();
     home.make(

@@ -164,6 +164,38 @@ async fn a_hundred_kills_lose_nothing_and_pay_nothing_twice() {
     );
 }
 
+/// What a step's end makes runnable is committed before it is enqueued.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_deaths_between_commit_and_enqueue_leave_no_step_behind_and_make_none_twice() {
+    let (expected, once) = undisturbed().await;
+    let (mut deaths, mut runs) = (0, 0);
+    while deaths < KILLS {
+        let folder = tempfile::tempdir().unwrap();
+        // The first enqueue of a process says again what the last one did not.
+        for at in (2..5).cycle() {
+            let mut worker = worker(folder.path(), 0);
+            // One at a time, so that no call is in flight when it dies.
+            worker.env("LITINK_CONCURRENCY", "1");
+            // And no lease that ends because the machine is busy.
+            worker.env("LITINK_LEASE_S", "15");
+            let ended = worker.env("TONE_DIES_AT", at.to_string()).status().unwrap();
+            if ended.success() {
+                break;
+            }
+            assert_eq!(ended.code(), None, "it is killed, and does not fail");
+            deaths += 1;
+        }
+        let made = calls(folder.path());
+        let distinct: HashSet<_> = made.iter().collect();
+        assert_eq!((made.len(), distinct.len()), (once, once));
+        let engine = engine(folder.path()).await;
+        let run = only_run(&engine).await.unwrap();
+        assert_eq!(hashes(&engine, run).await, expected);
+        runs += 1;
+    }
+    println!("{deaths} deaths in {runs} runs of {once} calls");
+}
+
 /// The real program: `serve` without a worker, `work` beside it, both killed again and again. The
 /// synthesizer is the real one behind a script that writes down each call.
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,13 @@ use crate::{
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result {
+    if arguments.first().is_some_and(|first| first == "queue") {
+        let server = servers::Postgres::start()?;
+        let mut table = cargo();
+        table.args(["run", "--release", "--package", "litink-benches"]);
+        table.env("LITINK_BENCH_POSTGRES_URL", server.url());
+        return shell::run(table.args(["--bin", "table", "--"]).args(arguments));
+    }
     shell::run(cargo().args(["build", "--release", "--package", "litink-server"]))?;
     let mut servers = cargo();
     servers.args(["build", "--release", "--package", "litink-providers"]);

@@ -25,6 +25,9 @@ pub(crate) const REDIS: &[Need] = &[
     need("redis-cli", "redis-tools"),
 ];
 
+/// A broker that tells of jobs; tests start some of their own.
+pub(crate) const RABBITMQ: &[Need] = &[need("rabbitmq-server", "rabbitmq-server")];
+
 const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package }
 }

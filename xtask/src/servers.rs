@@ -19,6 +19,12 @@ use crate::{
     shell::{Result, TempDir, command, has, read, run, target},
 };
 
+mod rabbitmq;
+mod redis;
+
+pub(crate) use rabbitmq::RabbitMq;
+pub(crate) use redis::Redis;
+
 /// A PostgreSQL server. Nothing of it is flushed to the disk; it lives as long as this.
 pub(crate) struct Postgres {
     server: Child,
@@ -125,58 +131,6 @@ impl Drop for Postgres {
             sleep(Duration::from_millis(20));
         }
         eprintln!("postgres did not stop: {}", self.folder.path().display());
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-/// A Redis server which writes a log, as one that jobs are trusted to.
-pub(crate) struct Redis {
-    server: Child,
-    url: String,
-    #[cfg_attr(not(test), expect(dead_code, reason = "removed after it has stopped"))]
-    folder: TempDir,
-}
-
-impl Redis {
-    /// Starts one; installs Debian's where there is none.
-    pub(crate) fn start() -> Result<Self> {
-        packages::ensure(&[packages::REDIS])?;
-        let folder = TempDir::new("redis")?;
-        let port = free_port()?;
-        let server = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--save", "", "--appendonly", "yes"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("redis-server does not start: {error}"))?;
-        let mut started = Self {
-            server,
-            url: format!("redis://127.0.0.1:{port}"),
-            folder,
-        };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = started.server.try_wait().ok().flatten();
-            if ended.is_some() || began.elapsed() > Duration::from_secs(20) {
-                return Err("redis-server does not start".into());
-            }
-            sleep(Duration::from_millis(20));
-        }
-        Ok(started)
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // It holds nothing that matters.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
@@ -504,21 +458,6 @@ mod tests {
             said.trim().parse().unwrap()
         };
         assert!(version(&newer) / 10_000 > version(&server) / 10_000);
-    }
-
-    #[test]
-    fn a_redis_answers_and_leaves_nothing() {
-        let server = Redis::start().unwrap();
-        let address = server.url().trim_start_matches("redis://").to_owned();
-        let folder = server.folder.path().to_path_buf();
-        let mut ping = Command::new("redis-cli");
-        assert_eq!(
-            read(ping.args(["-u", server.url(), "PING"])).unwrap(),
-            "PONG\n"
-        );
-        drop(server);
-        assert!(TcpStream::connect(address).is_err());
-        assert!(!folder.exists());
     }
 
     #[test]

@@ -17,6 +17,7 @@ type Part = (&'static str, fn() -> Result);
 const PARTS: &[Part] = &[
     ("rust", rust),
     ("postgres", postgres),
+    ("valkey", valkey),
     ("docs", docs),
     ("python", python),
     ("node", node),
@@ -64,6 +65,9 @@ const PGBOUNCER: &str = "LITINK_TEST_PGBOUNCER_URL";
 /// By which a Redis.
 const REDIS: &str = "LITINK_TEST_REDIS_URL";
 
+/// By which a RabbitMQ.
+const RABBITMQ: &str = "LITINK_TEST_RABBITMQ_URL";
+
 /// By which the Supabase command line.
 const SUPABASE_CLI: &str = "LITINK_TEST_SUPABASE_CLI";
 
@@ -94,6 +98,8 @@ fn rust() -> Result {
     tests.env(POSTGRES, url).env(PGBOUNCER, pooler.url());
     let redis = servers::Redis::start()?;
     tests.env(REDIS, redis.url());
+    let rabbitmq = servers::RabbitMq::start()?;
+    tests.env(RABBITMQ, rabbitmq.url());
     let programs = servers::Programs::install()?;
     tests.envs(programs.env());
     tests.env(SUPABASE_CLI, npm::supabase_cli()?);
@@ -120,6 +126,23 @@ fn postgres() -> Result {
         .env(POSTGRES, server.url())
         .env(PGBOUNCER, pooler.url());
     tests.env(SUPABASE_CLI, npm::supabase_cli()?);
+    shell::run(tests.env(REQUIRE.0, REQUIRE.1))
+}
+
+/// What is tested on Redis, on Valkey.
+fn valkey() -> Result {
+    let Some(server) = servers::Redis::start_valkey()? else {
+        println!("[xtask] skipped: PyPI has no Valkey for this machine");
+        return Ok(());
+    };
+    let mut tests = cargo();
+    if has("cargo-nextest") {
+        tests.args(["nextest", "run", "--no-fail-fast"]);
+    } else {
+        tests.arg("test");
+    }
+    tests.args(["--workspace", "--test", "redis"]);
+    tests.env(REDIS, server.url()).env("PATH", server.path()?);
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))
 }
 
@@ -230,6 +253,8 @@ fn browser() -> Result {
 /// The same cases in every language and over HTTP give the same ids, plans and bytes.
 fn parity() -> Result {
     let folder = TempDir::new("parity")?;
+    // The runner over HTTP starts it.
+    shell::run(cargo().args(["build", "--package", "litink-server"]))?;
     let python = python_environment(folder.path())?;
     node_install()?;
     let mut pytest = command(&python);

@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures::StreamExt;
 use litink_core::{
-    Actor, Error, ErrorKind, LOCAL_USER, Result, Retry, RunId,
+    Actor, BookId, Error, ErrorKind, LOCAL_USER, Result, Retry, RunId,
+    editing::Edit,
     engine::{Engine, ImportOptions, Imported, RunSpec},
 };
 use litink_providers::Settings;
@@ -53,6 +54,14 @@ impl Drop for Open {
         self.abandon.cancel();
         self.closed.cancel();
     }
+}
+
+/// What to change of a book.
+#[derive(Debug, Deserialize)]
+struct Edits {
+    book: BookId,
+    version: u64,
+    edits: Vec<Edit>,
 }
 
 /// From where an engine is opened.
@@ -210,6 +219,18 @@ impl NativeEngine {
     pub async fn chapters(&self, book: String, text: bool) -> napi::Result<String> {
         self.call(async move |engine: Engine, actor| {
             engine.chapters(actor, book.parse()?, text).await
+        })
+        .await
+    }
+
+    /// `{book, chapters}`.
+    #[napi]
+    pub async fn edit_book(&self, edits: String) -> napi::Result<String> {
+        self.call(async move |engine: Engine, actor| {
+            let asked: Edits = from_json(&edits)?;
+            engine
+                .edit_book(actor, asked.book, asked.version, &asked.edits)
+                .await
         })
         .await
     }

@@ -17,11 +17,12 @@ export async function cases() {
 }
 
 /** Runs a case; its keys are in the order of the alphabet, as all languages print them. */
-export async function outcome({ id, book: name, options }) {
+export async function outcome({ id, book: name, edits, options }) {
   const engine = await Engine.inMemory();
   try {
     const path = fileURLToPath(new URL(`examples/books/${name}`, ROOT));
     const { book } = await engine.importFile(path);
+    if (edits !== undefined) await engine.editBook(book.id, book.version, edits);
     const plan = await engine.plan(book.id, { options });
     const run = await engine.wait((await engine.start(book.id, { options })).id);
     const exports = await engine.exports(run.id);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 
-import { Engine, InvalidInputError, NotFoundError, UnavailableError } from "../dist/index.js";
+import { ConflictError, Engine, InvalidInputError, NotFoundError, UnavailableError } from "../dist/index.js";
 import { BOOK, OPTIONS, bookFile, folder, speaker, wav } from "./support.mjs";
 
 test("the whole job with the local provider", async (t) => {
@@ -27,6 +27,31 @@ test("the whole job with the local provider", async (t) => {
     assert.equal((await readFile(made.files[0])).toString("latin1", 0, 4), "RIFF");
     assert.equal(seen.at(-1), 1);
     assert.deepEqual(seen, seen.toSorted?.((a, b) => a - b) ?? [...seen].sort((a, b) => a - b));
+  });
+});
+
+test("chapters are merged and renamed at the version that was looked at", async (t) => {
+  const dir = await folder(t);
+  await using(await Engine.inMemory({ worker: false }), async (engine) => {
+    const { book } = await engine.importFile(await bookFile(dir));
+    const chapters = await engine.chapters(book.id);
+    const [one, two] = chapters;
+    const edits = [
+      { op: "merge", chapters: [one.id, two.id] },
+      { op: "rename", chapter: one.id, title: "Both" },
+    ];
+    const edited = await engine.editBook(book.id, book.version, edits);
+    assert.equal(edited.book.version, book.version + 1);
+    assert.deepEqual(edited.chapters.map((it) => it.id), [one, ...chapters.slice(2)].map((it) => it.id));
+    assert.equal(edited.chapters[0].title, "Both");
+    assert.deepEqual(await engine.chapters(book.id), edited.chapters);
+    await assert.rejects(engine.editBook(book.id, book.version, edits), (error) => {
+      return error instanceof ConflictError && error.code === "version_conflict";
+    });
+    const wrong = [{ op: "split", chapter: one.id, block: 0 }];
+    await assert.rejects(engine.editBook(book.id, edited.book.version, wrong), (error) => {
+      return error instanceof InvalidInputError && error.code === "bad_split";
+    });
   });
 });
 

@@ -49,6 +49,37 @@ export interface Book extends Row {
   chapter_count: number;
   char_count: number;
   warnings: Warning[];
+  /** All identifiers that the book declares. */
+  identifiers: Identifier[];
+  /** The series it belongs to. */
+  series: Series | null;
+  /** How title, authors, language and chapters were found, and how sure that is. */
+  decisions: Decision[];
+}
+
+/** One of the names by which catalogues know a book. */
+export interface Identifier {
+  /** `isbn`, `doi`, `uuid`, `url`, ...; left out where nothing says. */
+  scheme?: string;
+  value: string;
+}
+
+/** A series of books. */
+export interface Series {
+  name: string;
+  /** The book's place in it, as declared: `3`, `2.5`. */
+  position?: string;
+}
+
+/** One thing that an import decided. */
+export interface Decision {
+  /** `format`, `title`, `authors`, `language` or `chapters`. */
+  code: string;
+  /** By what: `declared`, `navigation`, `headings`, `detected`, `length`, ... */
+  method: string;
+  /** From 0 (a guess) to 1 (the book says so itself). */
+  confidence: number;
+  message: string;
 }
 
 /** What an import gave. */
@@ -56,6 +87,44 @@ export interface Imported {
   book: Book;
   /** The same file had been imported before, and nothing was done now. */
   existing: boolean;
+}
+
+/**
+ * One change of a book's structure. A chapter that no edit names keeps its id, number and text,
+ * and with them what was generated for it.
+ */
+export type Edit =
+  /** Says what the book is; what is left out stays. */
+  | { op: "describe"; title?: string; authors?: readonly string[]; language?: string }
+  /** Gives a chapter another title, or none. */
+  | { op: "rename"; chapter: string; title: string | null }
+  /** Says what a chapter is. What is no chapter has no number. */
+  | { op: "reclassify"; chapter: string; kind: Chapter["kind"] }
+  /** Gives a chapter another number, from 1, or none. */
+  | { op: "number"; chapter: string; number: number | null }
+  /** Numbers everything of kind `chapter` from 1, in order. */
+  | { op: "renumber" }
+  /** Says in which part, act or volume a chapter stands, or in none. */
+  | { op: "section"; chapter: string; section: string | null }
+  /** Puts a chapter at another position, from 0. */
+  | { op: "move"; chapter: string; to: number }
+  /**
+   * Makes one chapter of several that follow each other: the first, longer. The titles of the
+   * others become headings in its text.
+   */
+  | { op: "merge"; chapters: readonly string[] }
+  /**
+   * Cuts a chapter in two before one of its blocks, from 1. Without a title, a heading that the
+   * second part begins with becomes its title.
+   */
+  | { op: "split"; chapter: string; block: number; title?: string | null };
+
+/** A book after it was changed. */
+export interface Edited {
+  /** At its new version. */
+  book: Book;
+  /** In order, without their text. */
+  chapters: Chapter[];
 }
 
 /** A block of a chapter's text. */
@@ -72,6 +141,31 @@ export interface Block {
     | "footnote"
     | "preformatted";
   text: string;
+  /** What stands out in it; left out where nothing does. */
+  spans?: Span[];
+  /** Where it came from; left out where nobody knows. */
+  anchor?: Anchor;
+}
+
+/** A stretch of a block's text that stands out. */
+export interface Span {
+  /** In bytes of the text in UTF-8: of a `Buffer`, not of a string. */
+  start: number;
+  /** Behind its last byte. */
+  end: number;
+  style: "emphasis" | "strong";
+}
+
+/** Where a block starts in the original file. What a format does not know is left out. */
+export interface Anchor {
+  /** From 1. */
+  page?: number;
+  /** The document inside an archive. */
+  path?: string;
+  /** The id of the element that starts here. */
+  fragment?: string;
+  /** Bytes of the document before the block. */
+  offset?: number;
 }
 
 /** A chapter, or a piece of the front or back matter. */
@@ -111,6 +205,8 @@ export interface AudiobookOptions {
   style?: string | null;
   /** 1 is the voice's own pace; 0.25 to 4. */
   speed?: number | null;
+  /** Numbers, dates, units and abbreviations in words before they are spoken. Default no. */
+  normalise?: boolean;
   /** Which of the narrated chapters, from 1: `1-3,5`. Default all. */
   chapters?: string | null;
   /** Default `chapters`; `all` for front and back matter, too. */

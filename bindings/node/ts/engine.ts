@@ -3,6 +3,8 @@ import type { Abortable } from "./abort.js";
 import type {
   Book,
   Chapter,
+  Edit,
+  Edited,
   Export,
   Imported,
   Page,
@@ -152,6 +154,19 @@ export class Engine {
   /** All chapters of a book, in order; with `text`, what stands in them. */
   async chapters(bookId: string, { text = false }: { text?: boolean } = {}): Promise<Chapter[]> {
     return this.#call((engine) => engine.chapters(bookId, text));
+  }
+
+  /**
+   * Changes the structure of a book: all edits in their order, or none. `version` is that of the
+   * book that was looked at; whoever changed it in between is not overwritten
+   * (`version_conflict`).
+   *
+   * What was made of the book stays. A run that is begun afterwards is another run, in which
+   * chapters that were not changed cost nothing.
+   */
+  async editBook(bookId: string, version: number, edits: readonly Edit[]): Promise<Edited> {
+    const asked = JSON.stringify({ book: bookId, version, edits });
+    return this.#call((engine) => engine.editBook(asked));
   }
 
   /**

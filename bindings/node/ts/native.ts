@@ -38,6 +38,7 @@ export interface NativeEngine {
   books(after: string | null, limit: number): Promise<string>;
   book(id: string): Promise<string>;
   chapters(book: string, text: boolean): Promise<string>;
+  editBook(edits: string): Promise<string>;
   deleteBook(id: string): Promise<string>;
   plan(spec: string): Promise<string>;
   start(spec: string, key: string | null): Promise<string>;

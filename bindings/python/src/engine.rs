@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::PoisonError, time::Duration};
 use bytes::Bytes;
 use futures::StreamExt;
 use litink_core::{
-    Actor, LOCAL_USER, Result,
+    Actor, Error, LOCAL_USER, Result,
+    editing::Edit,
     engine::{Engine, ImportOptions, Imported, RunSpec},
 };
 use pyo3::{IntoPyObjectExt, prelude::*, types::PyBytes};
@@ -32,8 +33,7 @@ pub(crate) struct NativeEngine {
 /// A value of the engine as Python's `None`, `dict`, `list`, ...
 pub(crate) fn json(py: Python<'_>, value: &impl Serialize) -> PyResult<Py<PyAny>> {
     let value = serde_json::to_value(value).map_err(|error| {
-        let error =
-            litink_core::Error::internal("a value of the engine is JSON").with_source(error);
+        let error = Error::internal("a value of the engine is JSON").with_source(error);
         error::to_python(py, &error)
     })?;
     convert::to_python(py, &value).map(Bound::unbind)
@@ -48,6 +48,14 @@ fn spec(book: &str, recipe: String, options: &Bound<'_, PyAny>) -> Result<RunSpe
     Ok(RunSpec::audiobook(book.parse()?)
         .recipe(recipe)
         .options(options))
+}
+
+fn edited(edits: &Bound<'_, PyAny>) -> Result<Vec<Edit>> {
+    let edits = convert::from_python(edits)?;
+    serde_json::from_value(edits).map_err(|error| {
+        let message = format!("an edit is not as it should be: {error}");
+        Error::invalid("bad_argument", message).with_source(error)
+    })
 }
 
 impl NativeEngine {
@@ -187,6 +195,19 @@ impl NativeEngine {
     ) -> PyResult<Bound<'py, PyAny>> {
         self.call(py, async move |engine, actor| {
             engine.chapters(actor, book.parse()?, text).await
+        })
+    }
+
+    fn edit_book<'py>(
+        &self,
+        py: Python<'py>,
+        id: String,
+        version: u64,
+        edits: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let edits = edited(edits).map_err(|error| error::to_python(py, &error))?;
+        self.call(py, async move |engine, actor| {
+            engine.edit_book(actor, id.parse()?, version, &edits).await
         })
     }
 

@@ -36,6 +36,8 @@ async def test_a_case_is_the_same_in_every_language(path: Path) -> None:
 async def _run(case: dict[str, Any]) -> dict[str, Any]:
     async with await litink.Engine.in_memory() as engine:
         book = await engine.import_file(BOOKS / case["book"])
+        if edits := case.get("edits"):
+            await engine.edit_book(book.id, book.version, edits)
         plan = await engine.plan(book.id, options=case["options"])
         run = await engine.start(book.id, options=case["options"])
         await engine.wait(run.id)

@@ -9,6 +9,7 @@ import pytest
 from conftest import OPTIONS, AsyncVoice, begun
 
 import litink
+from litink import editing
 
 
 async def test_the_whole_job_with_the_voice_that_is_built_in(book: Path, tmp_path: Path) -> None:
@@ -41,6 +42,30 @@ async def test_books_are_imported_once_and_read_and_removed(book: Path) -> None:
         await engine.delete_book(first.id)
         with pytest.raises(litink.NotFoundError):
             await engine.book(first.id)
+
+
+async def test_chapters_are_merged_split_and_renamed_and_the_rest_costs_nothing(
+    book: Path, tmp_path: Path
+) -> None:
+    async with await litink.Engine.in_memory() as engine:
+        before = await engine.import_file(book)
+        first = await engine.wait((await engine.start(before.id, options=OPTIONS)).id)
+        chapters = await engine.chapters(before.id)
+        [one, two] = [chapter for chapter in chapters if chapter.kind == "chapter"][:2]
+        edits = [editing.Merge([one.id, two.id]), editing.Rename(one.id, "Both")]
+        edited = await engine.edit_book(before.id, before.version, edits)
+        assert (edited.book.version, len(edited.chapters)) == (2, len(chapters) - 1)
+        assert edited.chapters[one.position].title == "Both"
+        assert edited.book == await engine.book(before.id)
+        with pytest.raises(litink.ConflictError) as stale:
+            await engine.edit_book(before.id, before.version, edits)
+        assert stale.value.code == "version_conflict"
+        with pytest.raises(litink.InvalidInputError) as wrong:
+            await engine.edit_book(before.id, 2, [editing.Split(one.id, 0)])
+        assert wrong.value.code == "bad_split"
+        second = await engine.wait((await engine.start(before.id, options=OPTIONS)).id)
+        assert second.id != first.id
+        assert len(await engine.exports(first.id)) == len(await engine.exports(second.id))
 
 
 async def test_planning_does_nothing_and_says_what_a_run_does(book: Path) -> None:
@@ -157,6 +182,7 @@ async def test_users_see_what_is_their_own(book: Path, tmp_path: Path) -> None:
             for call, id in [
                 (stranger.book, run.book_id),
                 (stranger.chapters, run.book_id),
+                (lambda id: stranger.edit_book(id, 1, []), run.book_id),
                 (stranger.delete_book, run.book_id),
                 (stranger.plan, run.book_id),
                 (stranger.start, run.book_id),

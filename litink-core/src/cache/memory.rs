@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Cache;
+use super::{Admission, Cache, RateRequest, rate::RateState};
 use crate::{Error, Result};
 
 /// Values in this process's memory, gone with it. Clones share the store.
@@ -32,6 +32,9 @@ struct Values {
     by_key: HashMap<String, (Bytes, Instant)>,
     /// At this size the expired values are thrown out.
     sweep_at: usize,
+    rates: HashMap<String, RateState>,
+    /// The clock of `rates` counts from here.
+    began: Option<Instant>,
 }
 
 impl MemoryCache {
@@ -45,6 +48,9 @@ impl MemoryCache {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// At so many keys those whose rates say nothing any more are forgotten.
+const SWEEP_RATES: usize = 4_096;
 
 #[async_trait]
 impl Cache for MemoryCache {
@@ -85,6 +91,18 @@ impl Cache for MemoryCache {
         };
         values.set(key, sum.to_string().into(), expires);
         Ok(sum)
+    }
+
+    async fn rate(&self, key: &str, request: &RateRequest) -> Result<Admission> {
+        let steps = request.steps()?;
+        let mut values = self.values();
+        let began = *values.began.get_or_insert_with(Instant::now);
+        let now = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
+        if values.rates.len() >= SWEEP_RATES {
+            values.rates.retain(|_, state| state.ends() > now);
+        }
+        let state = values.rates.entry(key.to_owned()).or_default();
+        Ok(state.carry_out(&steps, now))
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Block, ChapterKind, Entity, Meta, Warning};
+use super::{Block, ChapterKind, Decision, Entity, Identifier, Meta, Series, Warning};
 use crate::{BookId, ChapterId, UserId, schema::Table, storage::StorageKey};
 
 /// Whether a book can be worked on.
@@ -85,6 +85,16 @@ pub struct Book {
     /// Who else may read it. Default: nobody.
     #[serde(default)]
     pub visibility: Visibility,
+    /// All identifiers that the book declares. Empty for books imported before litink kept them.
+    #[serde(default, deserialize_with = "super::null_is_default")]
+    pub identifiers: Vec<Identifier>,
+    /// The series it belongs to.
+    #[serde(default)]
+    pub series: Option<Series>,
+    /// How the import found title, authors, language and chapters, and how sure it was. Empty for
+    /// books imported before litink kept it.
+    #[serde(default, deserialize_with = "super::null_is_default")]
+    pub decisions: Vec<Decision>,
 }
 
 impl Entity for Book {

@@ -3,8 +3,8 @@ use serde_json::Value;
 
 use super::{Entity, Failure, Meta, Timestamp};
 use crate::{
-    GenerationId, RunId, StepId, UserId,
-    provider::{Modality, Operation, Usage},
+    BudgetId, GenerationId, RunId, StepId, UserId,
+    provider::{Cost, CostSource, Modality, Operation, Usage},
     schema::Table,
 };
 
@@ -65,7 +65,7 @@ pub struct Generation {
     pub state: GenerationState,
     /// BLAKE3 over provider, model and the normalised request, in hexadecimal.
     pub fingerprint: String,
-    /// The provider's registered name.
+    /// The provider's registered name; of what a ladder made, that of the rung which made it.
     pub provider: String,
     /// The model, if one was named.
     pub model: Option<String>,
@@ -90,6 +90,46 @@ pub struct Generation {
     pub request_id: Option<String>,
     /// Why the last attempt failed.
     pub error: Option<Failure>,
+    /// What else is known of its cost, and how much it used.
+    #[serde(flatten)]
+    pub metered: Metered,
+}
+
+/// What was reserved for a call, and of which budgets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The most that the call can cost.
+    pub nanos: i64,
+    /// The budgets that hold it back; none where there are no limits.
+    #[serde(default)]
+    pub budgets: Vec<BudgetId>,
+}
+
+/// What a call used and who says what it cost, all attempts together, in columns that can be added
+/// up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metered {
+    /// Who says what it cost; `None` while it cost nothing, or was never answered.
+    pub cost_source: Option<CostSource>,
+    /// What a price list makes of the usage, beside what the vendor reports.
+    pub priced_nanos: Option<i64>,
+    /// The most that attempts cost of which it is not known whether, or how much, they were paid.
+    pub unsettled_nanos: Option<i64>,
+    /// What is held back for the attempt in flight.
+    pub reservation: Option<Reservation>,
+    /// Tokens read.
+    pub input_tokens: Option<u64>,
+    /// Tokens written.
+    pub output_tokens: Option<u64>,
+    /// Characters read.
+    pub input_chars: Option<u64>,
+    /// Audio or video read, in milliseconds.
+    pub input_ms: Option<u64>,
+    /// Audio or video made, in milliseconds.
+    pub output_ms: Option<u64>,
+    /// Images made.
+    pub images: Option<u64>,
 }
 
 impl Entity for Generation {
@@ -104,6 +144,17 @@ impl Generation {
     #[must_use]
     pub fn id(&self) -> GenerationId {
         GenerationId(self.meta.id)
+    }
+
+    /// What it cost, all attempts together; `None` where nothing was paid so far.
+    #[must_use]
+    pub fn cost(&self) -> Option<Cost> {
+        let source = self.metered.cost_source?;
+        Some(match (source, self.cost_nanos) {
+            (CostSource::Reported, Some(nanos)) => Cost::Reported(nanos),
+            (CostSource::Priced, Some(nanos)) => Cost::Priced(nanos),
+            _ => Cost::Unknown,
+        })
     }
 
     /// The id of the call with this fingerprint for this owner.

@@ -2,15 +2,21 @@
 
 mod account;
 mod book;
+mod budget;
 mod content;
 mod generation;
 mod run;
+mod schedule;
 
 pub use account::{Account, AccountState, Session, SessionState};
 pub use book::{Book, BookState, Chapter, Visibility};
-pub use content::{Block, BlockKind, ChapterKind, Warning};
-pub use generation::{Generation, GenerationState, PendingOperation};
+pub use budget::{Budget, BudgetScope};
+pub use content::{
+    Anchor, Block, BlockKind, ChapterKind, Decision, Identifier, Series, Span, Style, Warning,
+};
+pub use generation::{Generation, GenerationState, Metered, PendingOperation, Reservation};
 pub use run::{Export, Failure, Run, RunState, Step, StepState};
+pub use schedule::{CatchUp, MAX_CATCH_UP, Schedule, ScheduleState};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use uuid::Uuid;

@@ -417,6 +417,9 @@ fn rows(
         char_count: chapters.iter().map(|chapter| chapter.char_count).sum(),
         warnings: parsed.warnings.clone(),
         visibility: Visibility::Private,
+        identifiers: parsed.identifiers.clone(),
+        series: parsed.series.clone(),
+        decisions: parsed.decisions.clone(),
     };
     (book, chapters)
 }

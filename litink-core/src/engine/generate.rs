@@ -8,22 +8,27 @@ use serde_json::{Value, json};
 use super::{Engine, StepContext};
 use crate::{
     Actor, Charge, Error, ErrorKind, Result, Retry,
-    domain::{Failure, Generation, GenerationState, Meta, Step, StepState},
+    domain::{Failure, Generation, GenerationState, Meta, Metered, Reservation, Step, StepState},
     provider::{
         CallContext, GenerationProvider, Media, MediaRef, MediaSource, OnAmbiguous, Reply, Request,
     },
-    repository::{Change, RepositoryExt},
+    repository::{Change, Committed, RepositoryExt},
     storage::StorageExt,
 };
 
 mod asset;
 mod fingerprint;
 mod poll;
+mod settle;
 mod stop;
 mod store;
+mod telemetry;
+mod verify;
 
 pub use asset::{Asset, Made, StoredMedia};
-use fingerprint::fingerprint;
+pub(super) use fingerprint::fingerprint;
+use settle::Paid;
+pub(super) use settle::abandoned;
 use store::Unstored;
 
 /// How soon to look again at a call that another step is making.
@@ -119,8 +124,15 @@ impl Call<'_> {
         Ok(there.then_some(asset))
     }
 
+    /// What is to be held back for this call.
+    async fn reserve(&self) -> Result<Option<Reservation>> {
+        let most = self.provider.estimate(self.request).cost_nanos;
+        self.engine.reservation(self.context.run(), most).await
+    }
+
     async fn insert(&self, fingerprint: String) -> Result<Generation> {
         let owner = self.context.run().meta.owner;
+        let reservation = self.reserve().await?;
         let row = Generation {
             meta: Meta::new(Generation::id_of(owner, &fingerprint), owner),
             state: GenerationState::Failed,
@@ -137,16 +149,17 @@ impl Call<'_> {
             cost_nanos: None,
             request_id: None,
             error: None,
+            metered: Metered {
+                reservation,
+                ..Metered::default()
+            },
         };
         // Journalled as begun in the same commit that makes the row: one write before the call.
         let mut started = row;
         started.state = GenerationState::Started;
-        match self
-            .engine
-            .repository()
-            .apply(Actor::Worker, vec![Change::insert(&started)?])
-            .await
-        {
+        let changes = vec![Change::insert(&started)?];
+        let reservation = started.metered.reservation.as_ref();
+        match self.engine.commit_reserving(changes, reservation).await {
             Ok(_) => started.meta.version = 1,
             Err(error) if error.code() == "already_exists" => return Err(elsewhere()),
             Err(error) => return Err(error),
@@ -193,19 +206,42 @@ impl Call<'_> {
         let _slot = self.engine.inner.calls.slot(self.provider).await?;
         let fresh = row.meta.version == 1 && row.state == GenerationState::Started;
         if !fresh {
-            row.attempt += 1;
-            let set = [
-                ("attempt", json!(row.attempt)),
-                ("step_id", json!(self.context.step)),
-                ("operation", Value::Null),
-            ];
-            row = self.set(&row, GenerationState::Started, set).await?;
+            row = self.begin_again(row).await?;
         }
         let context = self.call_context(&row);
-        let reply = self
-            .timed(self.provider.generate(self.request, &context))
-            .await;
+        let call = self.timed(self.provider.generate(self.request, &context));
+        let reply = self.observed(&row, Duration::ZERO, call).await;
         self.settle(row, reply).await
+    }
+
+    /// Journals another attempt. How the one before ended is not known where something is still held
+    /// back for it, so that counts as spent.
+    async fn begin_again(&self, mut row: Generation) -> Result<Generation> {
+        let (mut columns, mut changes) = Paid::Perhaps.settle(&row);
+        let reservation = self.reserve().await?;
+        row.attempt += 1;
+        columns.retain(|(name, _)| *name != "reservation");
+        columns.extend([
+            ("attempt", json!(row.attempt)),
+            ("step_id", json!(self.context.step)),
+            // Of a ladder it may name the rung that made it before.
+            ("provider", json!(self.provider.name())),
+            ("operation", Value::Null),
+            ("reservation", json!(reservation)),
+        ]);
+        let set = columns
+            .into_iter()
+            .chain([("state", json!(GenerationState::Started))]);
+        changes.insert(0, Change::update(&row, set));
+        let done = self.engine.commit_reserving(changes, reservation.as_ref());
+        let mut row = self.written(row, GenerationState::Started, done.await)?;
+        if let Some(before) = row.metered.reservation.take() {
+            let unsettled = row.metered.unsettled_nanos.unwrap_or(0);
+            row.metered.unsettled_nanos = Some(unsettled.saturating_add(before.nanos));
+        }
+        row.metered.reservation = reservation;
+        self.provider.name().clone_into(&mut row.provider);
+        Ok(row)
     }
 
     fn call_context(&self, row: &Generation) -> CallContext {
@@ -248,33 +284,39 @@ impl Call<'_> {
     /// After the first answer.
     async fn settle(&self, row: Generation, reply: Result<Reply>) -> Result<Asset> {
         match reply {
-            Ok(Reply::Done(generated)) => match self.store(&row, *generated).await {
-                Ok(asset) => {
-                    self.count("completed");
-                    Ok(asset)
+            Ok(Reply::Done(generated)) => {
+                let paid = Paid::of(&generated);
+                match self.store(&row, *generated, &paid).await {
+                    Ok(asset) => {
+                        self.count("completed");
+                        Ok(asset)
+                    }
+                    Err(Unstored::Rejected(error)) => self.failed(row, error, paid).await,
+                    Err(Unstored::Interrupted(error)) if is_elsewhere(&error) => Err(error),
+                    Err(Unstored::Interrupted(error)) => self.lost(row, error, paid).await,
                 }
-                Err(Unstored::Rejected(error)) => self.failed(row, error).await,
-                Err(Unstored::Interrupted(error)) if is_elsewhere(&error) => Err(error),
-                Err(Unstored::Interrupted(error)) => self.lost(row, error).await,
-            },
+            }
             Ok(Reply::Pending(operation)) => self.wait_for(row, operation).await,
-            Err(error) => self.failed(row, error).await,
+            Err(error) => {
+                let paid = Paid::by(&error);
+                self.failed(row, error, paid).await
+            }
         }
     }
 
     /// A finished reply, and so its price, is lost: it could not be fetched or stored.
-    async fn lost(&self, row: Generation, error: Error) -> Result<Asset> {
+    async fn lost(&self, row: Generation, error: Error, paid: Paid) -> Result<Asset> {
         let error = error.with_charge(Charge::Yes);
         let hold = self.policy() == OnAmbiguous::Hold;
-        self.fail(row, error, hold).await
+        self.fail(row, error, paid, hold).await
     }
 
-    async fn failed(&self, row: Generation, error: Error) -> Result<Asset> {
+    async fn failed(&self, row: Generation, error: Error, paid: Paid) -> Result<Asset> {
         let hold = error.retry() == Retry::Ambiguous && self.policy() == OnAmbiguous::Hold;
-        self.fail(row, error, hold).await
+        self.fail(row, error, paid, hold).await
     }
 
-    async fn fail(&self, row: Generation, error: Error, hold: bool) -> Result<Asset> {
+    async fn fail(&self, row: Generation, error: Error, paid: Paid, hold: bool) -> Result<Asset> {
         self.count("failed");
         let state = if hold {
             GenerationState::Held
@@ -282,8 +324,8 @@ impl Call<'_> {
             GenerationState::Failed
         };
         let failure = Failure::from(&error);
-        let set = [("error", json!(failure)), ("operation", Value::Null)];
-        self.set(&row, state, set).await?;
+        let set = vec![("error", json!(failure)), ("operation", Value::Null)];
+        self.end(&row, state, set, &paid).await?;
         Err(if hold {
             let charge = error.charge();
             held(&row).with_charge(charge).with_source(error)
@@ -299,15 +341,48 @@ impl Call<'_> {
         columns: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Result<Generation> {
         let set = columns.into_iter().chain([("state", json!(state))]);
-        let change = Change::update(row, set);
-        match self
-            .engine
-            .repository()
-            .apply(Actor::Worker, vec![change])
-            .await
+        let changes = vec![Change::update(row, set)];
+        let done = self.engine.repository().apply(Actor::Worker, changes);
+        self.written(row.clone(), state, done.await)
+    }
+
+    /// Writes how an attempt ended, and what it cost, in one commit.
+    async fn end(
+        &self,
+        row: &Generation,
+        state: GenerationState,
+        mut columns: Vec<(&'static str, Value)>,
+        paid: &Paid,
+    ) -> Result<Generation> {
+        let (of_cost, of_budgets) = paid.settle(row);
+        columns.extend(of_cost);
+        columns.push(("state", json!(state)));
+        let change = Change::update(row, columns);
+        let mut changes = vec![change.clone()];
+        changes.extend(of_budgets);
+        let mut done = self.engine.repository().apply(Actor::Worker, changes).await;
+        if done
+            .as_ref()
+            .is_err_and(|error| error.code() == "not_found")
         {
+            // A budget's row is gone; the call's own counts all the same.
+            done = self
+                .engine
+                .repository()
+                .apply(Actor::Worker, vec![change])
+                .await;
+        }
+        self.written(row.clone(), state, done)
+    }
+
+    fn written(
+        &self,
+        mut row: Generation,
+        state: GenerationState,
+        done: Result<Committed>,
+    ) -> Result<Generation> {
+        match done {
             Ok(committed) => {
-                let mut row = row.clone();
                 row.state = state;
                 row.meta.version = committed.changes.first().map_or(0, |change| change.version);
                 Ok(row)

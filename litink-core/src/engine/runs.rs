@@ -4,10 +4,10 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Engine, steps};
+use super::{Engine, editing, steps};
 use crate::{
     Actor, BookId, Error, Result, RunId,
-    domain::{Book, BookState, Meta, Run, RunState, Step, StepState},
+    domain::{Book, BookState, Chapter, Meta, Run, RunState, Step, StepState},
     events::{Event, Topic},
     provider::ProviderCapabilities,
     recipe::{Plan, PlanInput, Recipe},
@@ -74,27 +74,25 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`].
     pub async fn plan(&self, actor: Actor, spec: &RunSpec) -> Result<Plan> {
-        let book = self.book(actor, spec.book_id).await?;
+        let (book, chapters) = self.whole_book(actor, spec.book_id, true).await?;
         let recipe = self.recipe(&spec.recipe)?;
-        self.plan_for(actor, recipe, &book, &recipe.options(&spec.options)?)
-            .await
+        self.plan_for(recipe, &book, &chapters, &recipe.options(&spec.options)?)
     }
 
-    async fn plan_for(
+    fn plan_for(
         &self,
-        actor: Actor,
         recipe: &dyn Recipe,
         book: &Book,
+        chapters: &[Chapter],
         options: &Value,
     ) -> Result<Plan> {
         let provider = match recipe.provider(options) {
             Some(name) => self.provider(&name)?.capabilities(model(options)),
             None => std::sync::Arc::new(ProviderCapabilities::default()),
         };
-        let chapters = self.chapters(actor, book.id(), true).await?;
         let input = PlanInput {
             book,
-            chapters: &chapters,
+            chapters,
             options,
             provider: &provider,
         };
@@ -111,43 +109,50 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Begins a run. The same book, recipe and options of the same owner are the same run: asked
-    /// for again, it is returned as it stands. An `idempotency_key` names the run instead: with a
-    /// new key the same is made again (though nothing is paid again).
+    /// Begins a run. The same book (as it is now, see [`Engine::edit_book`]), recipe and options of
+    /// the same owner are the same run: asked for again, it is returned as it stands. A `key`
+    /// (for idempotency) names the run instead: with a new key the same is made again (though
+    /// nothing is paid again).
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] for the book, recipe or provider;
     /// [`crate::ErrorKind::InvalidInput`] (code `bad_options`);
     /// [`crate::ErrorKind::Conflict`] (code `key_reused`) for a key that names another run.
-    pub async fn start(
-        &self,
-        actor: Actor,
-        spec: &RunSpec,
-        idempotency_key: Option<&str>,
-    ) -> Result<Started> {
-        let book = self.book(actor, spec.book_id).await?;
+    pub async fn start(&self, actor: Actor, spec: &RunSpec, key: Option<&str>) -> Result<Started> {
+        let mut book = self.book(actor, spec.book_id).await?;
         let recipe = self.recipe(&spec.recipe)?;
         let options = recipe.options(&spec.options)?;
-        let run = new_run(&book, recipe.name(), options, idempotency_key);
-        if let Some(existing) = self.existing(actor, &run).await? {
-            return Ok(Started {
-                run: existing,
-                existing: true,
-            });
+        loop {
+            let structure = self.structure(actor, &book).await?;
+            let run = new_run(
+                &book,
+                recipe.name(),
+                options.clone(),
+                structure.as_deref(),
+                key,
+            );
+            if let Some(existing) = self.existing(actor, &run).await? {
+                return Ok(Started {
+                    run: existing,
+                    existing: true,
+                });
+            }
+            if actor.user().is_some_and(|user| user != book.meta.owner) {
+                // Published: readable by all, made something of by its owner.
+                return Err(Error::not_found("book", book.id()));
+            }
+            if book.state != BookState::Ready {
+                return Err(editing::importing(book.id()));
+            }
+            let (now, chapters) = self.whole_book(actor, book.id(), true).await?;
+            if now.meta.version != book.meta.version {
+                // Edited at this moment: the run's name follows from what it is made of.
+                book = now;
+                continue;
+            }
+            let plan = self.plan_for(recipe, &book, &chapters, &run.options)?;
+            return self.insert(run, &plan).await;
         }
-        if actor.user().is_some_and(|user| user != book.meta.owner) {
-            // Published: readable by all, made something of by its owner.
-            return Err(Error::not_found("book", book.id()));
-        }
-        if book.state != BookState::Ready {
-            return Err(Error::conflict(
-                "the book is still being imported; import the same file again to go on with it",
-            )
-            .with_code("book_importing")
-            .with_context("book", book.id()));
-        }
-        let plan = self.plan_for(actor, recipe, &book, &run.options).await?;
-        self.insert(run, &plan).await
     }
 
     async fn existing(&self, actor: Actor, run: &Run) -> Result<Option<Run>> {
@@ -348,17 +353,22 @@ fn model(options: &Value) -> Option<&str> {
     options.get("model").and_then(Value::as_str)
 }
 
-fn new_run(book: &Book, recipe: &str, options: Value, key: Option<&str>) -> Run {
+fn new_run(
+    book: &Book,
+    recipe: &str,
+    options: Value,
+    structure: Option<&str>,
+    key: Option<&str>,
+) -> Run {
     let owner = book.meta.owner;
     let id = match key {
         Some(key) => RunId::derived(&[owner.0.as_bytes(), b"key", key.as_bytes()]),
         None => {
             let options = options.to_string();
-            RunId::derived(&[
-                book.meta.id.as_bytes(),
-                recipe.as_bytes(),
-                options.as_bytes(),
-            ])
+            let (book, recipe) = (book.meta.id.as_bytes(), recipe.as_bytes());
+            let mut parts: Vec<&[u8]> = vec![book, recipe, options.as_bytes()];
+            parts.extend(structure.map(str::as_bytes));
+            RunId::derived(&parts)
         }
     };
     Run {

@@ -210,6 +210,9 @@ impl Engine {
         cancel: &CancellationToken,
         extensions: Extensions,
     ) -> Outcome {
+        if let Some(outcome) = self.keep_house(job).await {
+            return outcome;
+        }
         match self.try_execute(job, cancel, extensions).await {
             Ok(outcome) => outcome,
             // Not the step failed but the house around it: come back when it stands again.

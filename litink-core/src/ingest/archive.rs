@@ -12,7 +12,7 @@ use zip::{ZipArchive, result::ZipError};
 
 use super::{
     ReadSeek,
-    book::Warnings,
+    book::Report,
     limits::{Limits, exceeded},
 };
 use crate::{Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ impl<'a> Archive<'a> {
         source: &'a mut dyn ReadSeek,
         len: u64,
         limits: &'a Limits,
-        warnings: &mut Warnings,
+        report: &mut Report,
     ) -> Result<Self> {
         check_declared_entries(source, len, limits)?;
         let left = Rc::new(Cell::new(Some(MAX_DIRECTORY_BYTES)));
@@ -80,11 +80,11 @@ impl<'a> Archive<'a> {
             limits,
             expanded_bytes: 0,
         };
-        archive.check_directory(warnings)?;
+        archive.check_directory(report)?;
         Ok(archive)
     }
 
-    fn check_directory(&mut self, warnings: &mut Warnings) -> Result<()> {
+    fn check_directory(&mut self, report: &mut Report) -> Result<()> {
         if self.zip.len() > self.limits.max_entries {
             return Err(too_many_entries(self.limits));
         }
@@ -105,7 +105,7 @@ impl<'a> Archive<'a> {
                     self.folded.entry(path.to_lowercase()).or_insert(i);
                     self.index.entry(path).or_insert(i);
                 }
-                None => warnings.push(
+                None => report.warn(
                     "unsafe_path",
                     format!("an entry of the archive has a path that leads outside: {name}"),
                 ),

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Format;
-pub use crate::domain::Warning;
-use crate::domain::{Block, ChapterKind};
+use super::{Format, decisions};
+use crate::domain::{Block, ChapterKind, Identifier, Series};
+pub use crate::domain::{Decision, Warning};
 
 /// A book as it was read: who wrote it, and its chapters in reading order.
 ///
 /// The same bytes and limits always give the same value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParsedBook {
     /// What the file is, by its content.
     pub format: Format,
@@ -21,6 +21,12 @@ pub struct ParsedBook {
     pub language: Option<String>,
     /// The unique identifier (ISBN, UUID, URL) as declared.
     pub identifier: Option<String>,
+    /// All identifiers that the book declares, that one included, in its order.
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+    /// The series it belongs to, as declared.
+    #[serde(default)]
+    pub series: Option<Series>,
     /// The publisher, as declared.
     pub publisher: Option<String>,
     /// When it was published, as declared (`2001`, `2001-05-03`, ...): not checked.
@@ -33,6 +39,9 @@ pub struct ParsedBook {
     pub chapters: Vec<ParsedChapter>,
     /// What was not as it should be, in the order found; at most 200.
     pub warnings: Vec<Warning>,
+    /// What was decided and how sure that is: format, title, authors, language, chapters.
+    #[serde(default)]
+    pub decisions: Vec<Decision>,
 }
 
 /// A cover image.
@@ -74,16 +83,20 @@ impl ParsedChapter {
     }
 }
 
-/// Warnings as they are collected; beyond a number only the fact that there were more.
+/// What reading a book leaves to be said: warnings (beyond a number only the fact that there were
+/// more), and what was decided and how.
 #[derive(Debug, Default)]
-pub(crate) struct Warnings(Vec<Warning>);
+pub(crate) struct Report {
+    warnings: Vec<Warning>,
+    decisions: Vec<Decision>,
+}
 
-impl Warnings {
+impl Report {
     const MAX: usize = 200;
     const MAX_MESSAGE_CHARS: usize = 300;
 
-    pub(crate) fn push(&mut self, code: &str, message: impl AsRef<str>) {
-        let (code, message) = match self.0.len() {
+    pub(crate) fn warn(&mut self, code: &str, message: impl AsRef<str>) {
+        let (code, message) = match self.warnings.len() {
             n if n < Self::MAX - 1 => (code, message.as_ref()),
             n if n == Self::MAX - 1 => ("more_warnings", "further warnings were left out"),
             _ => return,
@@ -92,12 +105,36 @@ impl Warnings {
             code: code.to_owned(),
             message: message.chars().take(Self::MAX_MESSAGE_CHARS).collect(),
         };
-        if !self.0.contains(&warning) {
-            self.0.push(warning);
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Warning> {
-        self.0
+    /// Says how something was decided, in place of what was said of it before.
+    pub(crate) fn decide(&mut self, code: &str, method: &str, confidence: f64) {
+        self.decisions.retain(|decision| decision.code != code);
+        self.decisions.push(Decision {
+            code: code.to_owned(),
+            method: method.to_owned(),
+            confidence,
+            message: String::new(),
+        });
+    }
+
+    /// By what something was decided.
+    pub(crate) fn method(&self, code: &str) -> Option<&str> {
+        let found = self.decisions.iter().find(|decision| decision.code == code);
+        found.map(|decision| decision.method.as_str())
+    }
+
+    /// Gives what was found to the book.
+    pub(crate) fn finish(mut self, book: &mut ParsedBook) {
+        decisions::complete(&mut self, book);
+        book.warnings = self.warnings;
+        book.decisions = self.decisions;
+    }
+
+    pub(super) fn decisions(&mut self) -> &mut Vec<Decision> {
+        &mut self.decisions
     }
 }

@@ -4,15 +4,20 @@
 //! in the text. Without headings the paragraphs are looked at, as those of a plain text are.
 
 use super::{
+    block::RawBlock,
+    book::Report,
     gutenberg,
-    html::RawBlock,
     limits::{Limits, Meter},
     ornament,
     outline::{Draft, is_section_title, join_sections, join_title},
     plain,
+    rich::Rich,
     titles::{self, Rank},
 };
-use crate::{Error, Result, domain::BlockKind};
+use crate::{
+    Error, Result,
+    domain::{Anchor, BlockKind},
+};
 
 /// Collects the blocks of a flow.
 #[derive(Debug)]
@@ -30,11 +35,17 @@ impl<'a> Flow<'a> {
     }
 
     /// Adds a block, its white space collapsed where the kind has it so; blanks alone are none.
-    pub(super) fn add(&mut self, kind: BlockKind, level: u8, text: &str) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        kind: BlockKind,
+        level: u8,
+        text: &Rich,
+        anchor: &Anchor,
+    ) -> Result<()> {
         let text = match kind {
-            BlockKind::Verse | BlockKind::Table => lines(text),
-            BlockKind::Preformatted => text.trim_end().to_owned(),
-            _ => words(text),
+            BlockKind::Verse | BlockKind::Table => text.lines_of_words(),
+            BlockKind::Preformatted => text.slice(0..text.trim_end().len()),
+            _ => text.words(),
         };
         if text.is_empty() && !matches!(kind, BlockKind::SceneBreak | BlockKind::Image) {
             return Ok(());
@@ -44,9 +55,15 @@ impl<'a> Flow<'a> {
             true => BlockKind::SceneBreak,
             false => kind,
         };
-        self.meter.charge(text.len())?;
-        self.blocks.push(RawBlock { kind, level, text });
+        let block = RawBlock::new(kind, level, text, anchor.clone());
+        self.meter.charge(block.cost())?;
+        self.blocks.push(block);
         Ok(())
+    }
+
+    /// Looks at the clock now and then.
+    pub(super) fn tick(&mut self) -> Result<()> {
+        self.meter.tick()
     }
 
     /// Counts and takes the blocks of a document that was read elsewhere.
@@ -64,35 +81,6 @@ impl<'a> Flow<'a> {
             )),
         }
     }
-}
-
-fn words(text: &str) -> String {
-    let visible = |c: char| !matches!(c, '\u{AD}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}');
-    let mut out = String::with_capacity(text.len());
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        let start = out.len();
-        if !out.is_empty() && !word.is_empty() {
-            out.push(' ');
-        }
-        let begun = out.len();
-        out.extend(word.chars().filter(|c| visible(*c)));
-        if out.len() == begun {
-            out.truncate(start);
-        }
-    }
-    out
-}
-
-/// White space collapsed line by line, and cell by cell.
-fn lines(text: &str) -> String {
-    let cells = |line: &str| line.split('\t').map(words).collect::<Vec<_>>().join("\t");
-    let lines: Vec<String> = text.split('\n').map(cells).collect();
-    let filled: Vec<&str> = lines
-        .iter()
-        .map(String::as_str)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    filled.join("\n")
 }
 
 /// Takes the frame of Project Gutenberg off; whether there was one.
@@ -136,15 +124,20 @@ struct Head {
 }
 
 /// Cuts a flow into pieces; every block is in exactly one, headings become titles and sections.
-pub(super) fn divide(blocks: Vec<RawBlock>, book_title: Option<&str>) -> Vec<Draft> {
+pub(super) fn divide(
+    blocks: Vec<RawBlock>,
+    book_title: Option<&str>,
+    report: &mut Report,
+) -> Vec<Draft> {
     let mut heads = heads(&blocks);
     let chapters = match chapter_level(&heads, book_title) {
         Some(level) => place(&mut heads, level, book_title),
         None => 0,
     };
     if chapters == 0 {
-        return plain::divide_blocks(blocks);
+        return plain::divide_blocks(blocks, report);
     }
+    report.decide("chapters", "headings", 0.9);
     heads.retain(|head| head.place != Place::Inside);
     cut(blocks, &heads)
 }
@@ -323,20 +316,17 @@ mod tests {
     fn flow(lines: &[&str]) -> Vec<RawBlock> {
         let block = |line: &&str| {
             let level = line.bytes().take_while(|b| *b == b'#').count();
-            RawBlock {
-                kind: match level {
-                    0 => BlockKind::Paragraph,
-                    _ => BlockKind::Heading,
-                },
-                level: level as u8,
-                text: line.trim_start_matches('#').trim().to_owned(),
-            }
+            let kind = match level {
+                0 => BlockKind::Paragraph,
+                _ => BlockKind::Heading,
+            };
+            RawBlock::plain(kind, level as u8, line.trim_start_matches('#').trim())
         };
         lines.iter().map(block).collect()
     }
 
     fn shape(lines: &[&str], title: Option<&str>) -> Vec<(String, String)> {
-        let drafts = divide(flow(lines), title);
+        let drafts = divide(flow(lines), title, &mut Report::default());
         let drafts = drafts.into_iter().filter(|d| !d.blocks.is_empty());
         drafts
             .map(|d| (d.section.unwrap_or_default(), d.title.unwrap_or_default()))

@@ -1,6 +1,6 @@
 //! The language of a book: tidied when declared, recognised when not.
 
-use super::ParsedChapter;
+use super::{ParsedBook, ParsedChapter, book::Report};
 use crate::domain::ChapterKind;
 
 /// ISO 639-3 codes of whatlang, with their BCP 47 primary tags where these differ.
@@ -123,8 +123,54 @@ fn short(code: &str) -> &str {
         .map_or(code, |(_, short)| short)
 }
 
-/// The language that the chapters are written in, when it can be told reliably.
-pub(crate) fn recognize(chapters: &[ParsedChapter]) -> Option<String> {
+/// Below so many bytes of text a doubt about what is declared is not worth a word.
+const DOUBT_BYTES: usize = 2_000;
+
+/// Settles the language of a book: as declared, else as the text looks.
+pub(crate) fn settle(book: &mut ParsedBook, report: &mut Report) {
+    let declared = book.language.as_deref().and_then(normalize);
+    let seen = recognize(&book.chapters);
+    let (method, confidence) = match (&declared, &seen) {
+        (None, None) => ("unknown", 0.0),
+        (None, Some((_, confidence, _))) => ("detected", *confidence),
+        (Some(_), None) => ("declared", 0.9),
+        (Some(declared), Some((seen, _, bytes))) => {
+            let primary = declared.split('-').next().unwrap_or_default();
+            let is_close =
+                |a: &str, b: &str| CLOSE.iter().any(|c| c.contains(&a) && c.contains(&b));
+            if primary == seen || is_close(primary, seen) || *bytes < DOUBT_BYTES {
+                ("declared", 0.98)
+            } else {
+                report.warn(
+                    "language_doubtful",
+                    format!("the file says that its language is {declared}, and looks like {seen}"),
+                );
+                ("contradicted", 0.4)
+            }
+        }
+    };
+    report.decide("language", method, confidence);
+    book.language = declared.or_else(|| seen.map(|(language, ..)| language));
+}
+
+/// Languages that are easily taken for one another.
+const CLOSE: &[&[&str]] = &[
+    &["no", "nb", "nn", "da", "sv"],
+    &["sr", "hr", "bs", "sh", "mk", "sl"],
+    &["cs", "sk"],
+    &["id", "ms", "jv"],
+    &["es", "pt", "gl", "ca", "it", "la"],
+    &["uk", "ru", "be", "bg"],
+    &["af", "nl"],
+    &["hi", "mr", "ne"],
+    &["fa", "ar", "ur"],
+    &["he", "yi"],
+    &["zh", "ja", "yue"],
+];
+
+/// The language that the chapters are written in, when it can be told reliably; how sure that is,
+/// and from how many bytes.
+fn recognize(chapters: &[ParsedChapter]) -> Option<(String, f64, usize)> {
     let has_story = chapters.iter().any(|c| c.kind == ChapterKind::Chapter);
     let blocks = chapters
         .iter()
@@ -141,8 +187,10 @@ pub(crate) fn recognize(chapters: &[ParsedChapter]) -> Option<String> {
         sample.push('\n');
     }
     let info = whatlang::detect(&sample)?;
-    info.is_reliable()
-        .then(|| short(info.lang().code()).to_owned())
+    info.is_reliable().then(|| {
+        let language = short(info.lang().code()).to_owned();
+        (language, info.confidence().min(0.95), sample.len())
+    })
 }
 
 #[cfg(test)]

@@ -1,26 +1,29 @@
 //! What a file may cost before it is refused.
 
+use std::time::{Duration, Instant};
+
 use crate::{Error, ErrorKind, Result};
 
 /// Ceilings that keep a hostile or broken file from using up the machine.
 ///
 /// # Memory
 ///
-/// Reading needs at most **5 x `max_text_bytes` + 128 bytes x `max_blocks` + 2 x
-/// `max_cover_bytes` + 32 MiB** above what the source itself holds, whatever the file says about
-/// itself: the file is never read whole unless it is plain text, one document of an EPUB is
-/// expanded at a time, and a document is no longer than `max_text_bytes`. With the defaults that
-/// is under 510 MiB for the worst file and a few times the text for an honest one. What is held
-/// whole (PDF, RTF, a book inside a zip archive) comes on top with its own size, at most
-/// `max_whole_bytes`; what a PDF's own compressed streams expand to while a page is read is not
-/// bounded.
+/// Reading needs at most **5 x `max_text_bytes` + 384 bytes x `max_blocks` + 2 x
+/// `max_cover_bytes` + 3 x `max_whole_bytes` + 32 MiB** above what the source itself holds,
+/// whatever the file says about itself: with the defaults under 1 GiB for the worst file, and a
+/// few times the text for an honest one. The file is never read whole unless it is text, a PDF, RTF
+/// or a book inside a zip archive; one document of an EPUB is expanded at a time, and a document
+/// is no longer than `max_text_bytes`. `max_whole_bytes` counts three times for a PDF alone: the
+/// file, and one of its streams while it is expanded. Streams of a PDF that is encrypted (and
+/// opens without a password), and those not compressed by deflate, are not measured first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest file, in bytes as stored. Default 512 MiB: richly illustrated EPUBs reach 300 MiB.
     /// Beyond it: `file_too_large`.
     pub max_file_bytes: u64,
     /// Largest file of a kind that is held whole, in bytes: PDF, RTF, and a book inside a zip
-    /// archive. Default 256 MiB. Beyond it: `file_too_large`.
+    /// archive; and the most that one compressed stream of a PDF may expand to. Default 128 MiB.
+    /// Beyond it: `file_too_large`, `archive_too_large`.
     pub max_whole_bytes: u64,
     /// Most pages of a PDF. Default 20,000. Beyond it: `too_many_pages`.
     pub max_pages: usize,
@@ -37,12 +40,17 @@ pub struct Limits {
     /// Deepest nesting of elements that is followed. Default 256. What lies deeper is read as if
     /// it lay at this depth, and the warning `nesting_flattened` says so.
     pub max_depth: usize,
-    /// Most blocks (paragraphs, headings, ...) of a book. Default 1,000,000. Beyond it:
+    /// Most blocks (paragraphs, headings, ...) of a book. Default 500,000, thirty times the longest
+    /// novels. Beyond it:
     /// `too_many_blocks`.
     pub max_blocks: usize,
     /// Largest cover image, in bytes. Default 16 MiB. A larger one is left out with the warning
     /// `cover_too_large`.
     pub max_cover_bytes: u64,
+    /// Longest time that reading may take. Default 5 minutes: the largest PDFs take half a minute
+    /// on a slow machine. It is looked at between the pieces of a document and the pages of a PDF,
+    /// so that it may be passed by one of them. Beyond it: `reading_too_slow`.
+    pub max_time: Duration,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -51,15 +59,16 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_file_bytes: 512 * MIB,
-            max_whole_bytes: 256 * MIB,
+            max_whole_bytes: 128 * MIB,
             max_pages: 20_000,
             max_text_bytes: 64 * MIB,
             max_expanded_bytes: 1024 * MIB,
             max_entries: 10_000,
             max_ratio: 200,
             max_depth: 256,
-            max_blocks: 1_000_000,
+            max_blocks: 500_000,
             max_cover_bytes: 16 * MIB,
+            max_time: Duration::from_secs(300),
         }
     }
 }
@@ -69,9 +78,10 @@ impl Limits {
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
         let text = self.max_text_bytes.saturating_mul(5);
-        let blocks = (self.max_blocks as u64).saturating_mul(128);
+        let blocks = (self.max_blocks as u64).saturating_mul(384);
         text.saturating_add(blocks)
             .saturating_add(self.max_cover_bytes.saturating_mul(2))
+            .saturating_add(self.max_whole_bytes.saturating_mul(3))
             .saturating_add(32 * MIB)
     }
 
@@ -97,12 +107,24 @@ pub(crate) fn text_too_large(limits: &Limits) -> Error {
     )
 }
 
+/// The refusal of what takes too long.
+pub(crate) fn too_slow(limits: &Limits) -> Error {
+    let seconds = limits.max_time.as_secs();
+    exceeded(
+        "reading_too_slow",
+        "reading the file took longer than a book can; if it can be trusted, raise max_time",
+        seconds,
+    )
+}
+
 /// Counts the text and blocks of a book against its limits.
 #[derive(Debug)]
 pub(crate) struct Meter<'a> {
     limits: &'a Limits,
     text_bytes: u64,
     blocks: usize,
+    started: Instant,
+    ticks: u32,
 }
 
 impl<'a> Meter<'a> {
@@ -111,6 +133,18 @@ impl<'a> Meter<'a> {
             limits,
             text_bytes: 0,
             blocks: 0,
+            started: Instant::now(),
+            ticks: 0,
+        }
+    }
+
+    /// Looks at the clock now and then: called for each piece of a document.
+    pub(crate) fn tick(&mut self) -> Result<()> {
+        const EACH: u32 = 1024;
+        self.ticks = self.ticks.wrapping_add(1);
+        match self.ticks % EACH == 1 && self.started.elapsed() > self.limits.max_time {
+            true => Err(too_slow(self.limits)),
+            false => Ok(()),
         }
     }
 

@@ -76,6 +76,10 @@ pub(crate) struct Markup<'a> {
     rest: &'a str,
     reader: Reader<&'a [u8]>,
     restarts: usize,
+    /// Bytes of the document before `rest`.
+    base: usize,
+    /// Where the last piece starts.
+    at: u64,
     /// Start tags seen by `reader`.
     opened: usize,
 }
@@ -91,8 +95,15 @@ impl<'a> Markup<'a> {
             rest: text,
             reader: reader(text),
             restarts: 0,
+            base: 0,
+            at: 0,
             opened: 0,
         }
+    }
+
+    /// Where the last piece starts, in bytes of the document.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
     }
 
     /// Goes on behind the character at which the scan failed; `false` when there is no more.
@@ -104,7 +115,9 @@ impl<'a> Markup<'a> {
     }
 
     fn go_on_at(&mut self, at: usize) {
-        self.rest = &self.rest[self.rest.ceil_char_boundary(at)..];
+        let at = self.rest.ceil_char_boundary(at);
+        self.base += at;
+        self.rest = &self.rest[at..];
         self.reader = reader(self.rest);
         self.opened = 0;
     }
@@ -132,6 +145,7 @@ impl<'a> Iterator for Markup<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         loop {
+            self.at = self.base as u64 + self.reader.buffer_position();
             let Ok(event) = self.reader.read_event() else {
                 if self.restart() {
                     continue;

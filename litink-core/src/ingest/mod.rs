@@ -15,7 +15,9 @@
 //! in `read_as` or `read_archive`; where it is one flow of text, `flow` finds its chapters.
 
 mod archive;
+mod block;
 mod book;
+mod decisions;
 mod detect;
 mod docx;
 mod encoding;
@@ -27,6 +29,7 @@ mod language;
 mod limits;
 mod markdown;
 mod markup;
+mod metadata;
 mod odt;
 mod ornament;
 mod outline;
@@ -34,19 +37,24 @@ mod page;
 mod path;
 mod pdf;
 mod plain;
+mod rich;
 mod rtf;
 mod titles;
 mod whole;
 
 use plain::gutenberg;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::{
+    collections::HashMap,
+    io::{Read, Seek, SeekFrom},
+    sync::Arc,
+};
 
-pub use book::{Cover, ParsedBook, ParsedChapter, Warning};
+pub use book::{Cover, Decision, ParsedBook, ParsedChapter, Warning};
 pub use detect::Format;
 pub use limits::Limits;
 
-use self::{archive::Archive, book::Warnings, limits::exceeded};
+use self::{archive::Archive, book::Report, limits::exceeded};
 use crate::{Error, Result, ResultExt};
 
 /// A seekable source as one object.
@@ -64,13 +72,15 @@ impl<T: Read + Seek> ReadSeek for T {}
 /// |---|---|
 /// | `InvalidInput` | `empty_file`, `not_text`, `corrupt_archive`, `password_required`, `drm_protected`, `not_an_epub`, `missing_package`, `malformed_package`, `empty_book`, `corrupt_pdf`, `no_text_layer` (a scan), `text_layer_unreadable` |
 /// | `Unsupported` | `unsupported_format` (with what was recognised) |
-/// | `LimitExceeded` | `file_too_large`, `text_too_large`, `too_many_blocks`, `archive_too_large`, `too_many_entries`, `too_many_pages`, `compression_ratio` |
+/// | `LimitExceeded` | `file_too_large`, `text_too_large`, `too_many_blocks`, `archive_too_large`, `too_many_entries`, `too_many_pages`, `compression_ratio`, `reading_too_slow` |
 /// | others | what the source's own reading failed with |
 ///
 /// What can be got over is a [`Warning`] of the book: `extension_mismatch`, `encoding_guessed`,
 /// `gutenberg_frame_removed`, `chapter_unreadable`, `missing_resource`, `unsafe_path`,
 /// `missing_container`, `package_incomplete`, `cover_too_large`, `nesting_flattened`,
-/// `no_reflowable_text`, `text_layer_poor`, `pages_without_text`, `more_warnings`.
+/// `no_reflowable_text`, `text_layer_poor`, `pages_without_text`, `language_doubtful`,
+/// `more_warnings`. How title, authors, language and chapters were found, and how sure that is, is
+/// in [`ParsedBook::decisions`].
 pub fn read<R: Read + Seek>(
     name: Option<&str>,
     mut source: R,
@@ -104,21 +114,21 @@ fn read_source(
     source.rewind()?;
 
     let promised = name.and_then(Format::from_name);
-    let mut warnings = Warnings::default();
+    let mut report = Report::default();
     let mut book = read_as(
         detect::sniff(&head),
         source,
         len,
         promised,
         limits,
-        &mut warnings,
+        &mut report,
     )?;
     let is_text = |format| matches!(format, Format::Text | Format::Markdown | Format::Html);
     if let Some(promised) = promised.filter(|promised| {
         let is_same_sort = is_text(*promised) && is_text(book.format) && *promised != Format::Html;
         *promised != book.format && *promised != Format::Zip && !is_same_sort
     }) {
-        warnings.push(
+        report.warn(
             "extension_mismatch",
             format!(
                 "the file is named as {} but is {}, and was read as that",
@@ -127,11 +137,8 @@ fn read_source(
             ),
         );
     }
-    book.language = book.language.as_deref().and_then(language::normalize);
-    if book.language.is_none() {
-        book.language = language::recognize(&book.chapters);
-    }
-    book.warnings = warnings.into_vec();
+    language::settle(&mut book, &mut report);
+    report.finish(&mut book);
     Ok(book)
 }
 
@@ -142,23 +149,23 @@ fn read_as(
     len: u64,
     promised: Option<Format>,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     match detected {
         Some(Format::Zip) => {
-            let mut archive = Archive::open(source, len, limits, warnings)?;
-            read_archive(&mut archive, promised, limits, warnings)
+            let mut archive = Archive::open(source, len, limits, report)?;
+            read_archive(&mut archive, promised, limits, report)
         }
         // Markdown without headings cannot be told from text but by its name.
         Some(Format::Text) if promised == Some(Format::Markdown) => {
-            markdown::read(source, len, limits, warnings)
+            markdown::read(source, len, limits, report)
         }
-        Some(Format::Text) => plain::read(source, len, limits, warnings),
-        Some(Format::Markdown) => markdown::read(source, len, limits, warnings),
-        Some(Format::Html) => page::read(source, len, limits, warnings),
-        Some(Format::Fb2) => fb2::read(source, len, limits, warnings),
-        Some(Format::Rtf) => rtf::read(source, len, limits, warnings),
-        Some(Format::Pdf) => pdf::read(source, len, limits, warnings),
+        Some(Format::Text) => plain::read(source, len, limits, report),
+        Some(Format::Markdown) => markdown::read(source, len, limits, report),
+        Some(Format::Html) => page::read(source, len, limits, report),
+        Some(Format::Fb2) => fb2::read(source, len, limits, report),
+        Some(Format::Rtf) => rtf::read(source, len, limits, report),
+        Some(Format::Pdf) => pdf::read(source, len, limits, report),
         Some(Format::Mobi) => Err(archive::unsupported_kindle()),
         Some(other) => Err(archive::unsupported(other.as_str())),
         None if promised == Some(Format::Text) => Err(plain::not_text()),
@@ -171,19 +178,19 @@ fn read_archive(
     archive: &mut Archive<'_>,
     promised: Option<Format>,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     let is_epub = archive.contains("META-INF/container.xml")
         || archive.paths().iter().any(|path| path.ends_with(".opf"));
     if is_epub {
-        return epub::read(archive, limits, warnings);
+        return epub::read(archive, limits, report);
     }
     if archive.contains(docx::DOCUMENT) {
-        return docx::read(archive, limits, warnings);
+        return docx::read(archive, limits, report);
     }
     let media_type = archive.read("mimetype", 1024).unwrap_or_default();
     if media_type.starts_with(b"application/vnd.oasis.opendocument.text") {
-        return odt::read(archive, limits, warnings);
+        return odt::read(archive, limits, report);
     }
     if promised == Some(Format::Epub) || media_type.starts_with(b"application/epub+zip") {
         return Err(Error::invalid(
@@ -200,10 +207,10 @@ fn read_archive(
     };
     let pages = books(|format| format == Format::Html);
     if !pages.is_empty() {
-        return page::read_archive(archive, pages, limits, warnings);
+        return page::read_archive(archive, pages, limits, report);
     }
     match books(Format::is_readable).as_slice() {
-        [only] => read_inner(archive, only, limits, warnings),
+        [only] => read_inner(archive, only, limits, report),
         _ => Err(archive::unsupported(Format::Zip.as_str())),
     }
 }
@@ -214,7 +221,7 @@ fn read_inner(
     archive: &mut Archive<'_>,
     path: &str,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     let bytes = archive.read(path, limits.max_whole_bytes);
     let bytes = bytes.map_err(|fault| archive::entry_error(fault, limits))?;
@@ -222,19 +229,38 @@ fn read_inner(
     let len = bytes.len() as u64;
     let mut source = std::io::Cursor::new(bytes);
     if detected == Some(Format::Zip) {
-        let mut inner = Archive::open(&mut source, len, limits, warnings)?;
+        let mut inner = Archive::open(&mut source, len, limits, report)?;
         let is_book = ["META-INF/container.xml", docx::DOCUMENT, "content.xml"];
         if !is_book.iter().any(|path| inner.contains(path)) {
             return Err(archive::unsupported(Format::Zip.as_str()));
         }
-        return read_archive(&mut inner, Format::from_name(path), limits, warnings);
+        let book = read_archive(&mut inner, Format::from_name(path), limits, report)?;
+        return Ok(inside(path, book));
     }
-    read_as(
+    let book = read_as(
         detected,
         &mut source,
         len,
         Format::from_name(path),
         limits,
-        warnings,
-    )
+        report,
+    )?;
+    Ok(inside(path, book))
+}
+
+/// Says of each block in which entry of the outer archive it is.
+fn inside(entry: &str, mut book: ParsedBook) -> ParsedBook {
+    // Blocks of one document share its path.
+    let mut paths: HashMap<Option<Arc<str>>, Arc<str>> = HashMap::new();
+    for block in book.chapters.iter_mut().flat_map(|c| &mut c.blocks) {
+        let anchor = block.anchor.get_or_insert_default();
+        let path = paths
+            .entry(anchor.path.take())
+            .or_insert_with_key(|inner| match inner {
+                Some(inner) => format!("{entry}!/{inner}").into(),
+                None => entry.into(),
+            });
+        anchor.path = Some(Arc::clone(path));
+    }
+    book
 }

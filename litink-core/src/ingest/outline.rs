@@ -2,7 +2,7 @@
 
 use super::{
     ParsedChapter,
-    html::RawBlock,
+    block::RawBlock,
     titles::{self, Rank, Role},
 };
 use crate::domain::{Block, BlockKind, ChapterKind};
@@ -56,11 +56,7 @@ pub(crate) fn chapters(mut drafts: Vec<Draft>, book_title: Option<&str>) -> Vec<
             number,
             title: draft.title,
             section: draft.section,
-            blocks: draft
-                .blocks
-                .into_iter()
-                .map(|b| Block::new(b.kind, b.text))
-                .collect(),
+            blocks: draft.blocks.into_iter().map(Block::from).collect(),
         })
         .filter(|chapter| chapter.title.is_some() || !chapter.blocks.is_empty())
         .collect()
@@ -249,17 +245,13 @@ mod tests {
     use super::*;
 
     fn draft(title: &str, headings: &[&str], words: usize) -> Draft {
-        let heading = |text: &&str| RawBlock {
-            kind: BlockKind::Heading,
-            level: 1,
-            text: (*text).to_owned(),
-        };
+        let heading = |text: &&str| RawBlock::plain(BlockKind::Heading, 1, text);
         let mut blocks: Vec<RawBlock> = headings.iter().map(heading).collect();
-        blocks.push(RawBlock {
-            kind: BlockKind::Paragraph,
-            level: 0,
-            text: "word ".repeat(words),
-        });
+        blocks.push(RawBlock::plain(
+            BlockKind::Paragraph,
+            0,
+            &"word ".repeat(words),
+        ));
         Draft {
             title: (!title.is_empty()).then(|| title.to_owned()),
             blocks,

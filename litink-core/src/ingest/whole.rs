@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::{
     Format, ParsedBook, ParsedChapter, ReadSeek,
-    book::Warnings,
+    book::Report,
     encoding,
     limits::{Limits, exceeded, text_too_large},
 };
@@ -15,21 +15,21 @@ pub(super) fn text(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<String> {
     if len > limits.max_text_bytes {
         return Err(text_too_large(limits));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     Read::take(&mut *source, limits.max_text_bytes).read_to_end(&mut bytes)?;
-    decode(bytes, limits, warnings)
+    decode(bytes, limits, report)
 }
 
 /// Decodes a text, with a warning when its encoding had to be guessed.
-pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, warnings: &mut Warnings) -> Result<String> {
+pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, report: &mut Report) -> Result<String> {
     let decoded = encoding::decode(bytes, limits)?;
     if let Some(name) = decoded.guessed {
-        warnings.push(
+        report.warn(
             "encoding_guessed",
             format!("the text was read as {name}, which is a guess"),
         );
@@ -60,12 +60,15 @@ pub(super) fn book(format: Format, chapters: Vec<ParsedChapter>) -> ParsedBook {
         authors: Vec::new(),
         language: None,
         identifier: None,
+        identifiers: Vec::new(),
+        series: None,
         publisher: None,
         published: None,
         description: None,
         cover: None,
         chapters,
         warnings: Vec::new(),
+        decisions: Vec::new(),
     }
 }
 

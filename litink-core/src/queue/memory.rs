@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     Beat, Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue, QueueCapabilities,
-    Session, Turn, WorkerInfo, validate,
+    Session, Turn, WorkerInfo, WorkerState, validate,
 };
 use crate::{JobId, Result, SessionId, repository::Page};
 
@@ -107,8 +107,8 @@ impl Queue for MemoryQueue {
         Ok(self.state().enqueue(jobs))
     }
 
-    async fn open(&self, _worker: &WorkerInfo) -> Result<Session> {
-        Ok(self.state().open())
+    async fn open(&self, worker: &WorkerInfo) -> Result<Session> {
+        Ok(self.state().open(worker))
     }
 
     async fn exchange(&self, session: SessionId, turn: &Turn) -> Result<Exchanged> {
@@ -150,6 +150,10 @@ impl Queue for MemoryQueue {
 
     async fn stats(&self) -> Result<Vec<KindStats>> {
         Ok(self.state().stats())
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        Ok(self.state().workers())
     }
 }
 

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Plan, PlanInput, Recipe, StepOutput};
-use crate::{Error, Result, domain::Step, engine::StepContext};
+use super::{Plan, PlanInput, PlannedStep, Recipe, StepOutput};
+use crate::{Error, Result, domain::Step, engine::StepContext, provider::Request};
 
 mod chapter;
 mod cover;
@@ -52,6 +52,17 @@ impl Recipe for Audiobook {
 
     fn plan(&self, input: &PlanInput<'_>) -> Result<Plan> {
         plan::plan(input)
+    }
+
+    fn requests(&self, step: &PlannedStep, options: &Value) -> Result<Vec<(String, Request)>> {
+        // A cover is drawn for nothing, or not at all.
+        if step.kind != "speak" {
+            return Ok(Vec::new());
+        }
+        let options = AudiobookOptions::parse(options)?;
+        let input: speak::SpeakInput = from_json(&step.input)?;
+        let request = input.request(&options);
+        Ok(vec![(options.provider, request)])
     }
 
     async fn execute(&self, step: &Step, context: &StepContext) -> Result<StepOutput> {

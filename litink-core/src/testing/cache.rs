@@ -15,7 +15,10 @@ use bytes::Bytes;
 use futures::future::join_all;
 use uuid::Uuid;
 
-use crate::{ErrorKind, cache::Cache};
+use crate::{
+    ErrorKind,
+    cache::{Cache, RateLimit, RateRequest},
+};
 
 suite! {
     $ cache_conformance: cache for Cache;
@@ -27,6 +30,13 @@ suite! {
     a_counter_lives_from_its_first_increment
     a_counter_is_its_decimal_text
     keys_are_told_apart
+    all_who_take_from_a_rate_keep_it_together
+    a_rate_is_taken_from_all_limits_or_none
+    small_takers_do_not_keep_a_large_one_out
+    what_was_not_used_is_given_back_and_what_was_used_is_taken
+    a_vendor_that_has_less_is_believed
+    a_throttle_holds_for_all_and_is_not_shortened
+    a_cost_above_the_limit_is_refused
 }
 
 const LONG: Duration = Duration::from_secs(600);
@@ -177,6 +187,158 @@ pub async fn keys_are_told_apart(cache: Arc<dyn Cache>) {
             "{key}"
         );
     }
+}
+
+/// So slow that what flows in during a test is next to nothing.
+const SLOW: RateLimit = RateLimit {
+    amount: 100,
+    per: Duration::from_secs(3_600),
+};
+
+fn take(cost: u64) -> RateRequest {
+    RateRequest::default().take("tokens", SLOW, cost)
+}
+
+async fn has(cache: &dyn Cache, key: &str, cost: u64) -> bool {
+    let admitted = cache.rate(key, &take(cost)).await.unwrap();
+    admitted.admitted && admitted.wait.is_zero()
+}
+
+/// Of many who take at once, and begin when they are told to, no more begin than the rate lets.
+pub async fn all_who_take_from_a_rate_keep_it_together(cache: Arc<dyn Cache>) {
+    const AMOUNT: u64 = 20;
+    let key = new_key();
+    let per = Duration::from_millis(2_000);
+    let request = RateRequest::default().take(
+        "requests",
+        RateLimit {
+            amount: AMOUNT,
+            per,
+        },
+        1,
+    );
+    let request = request.max_wait(LONG);
+    let begun = tokio::time::Instant::now();
+    let takers = (0..64).map(|_| {
+        let (cache, key, request) = (Arc::clone(&cache), key.clone(), request.clone());
+        tokio::spawn(async move { cache.rate(&key, &request).await.unwrap() })
+    });
+    let mut begins = Vec::new();
+    for admission in join_all(takers).await {
+        let admission = admission.unwrap();
+        assert!(admission.admitted);
+        // By the latest moment at which it can have been decided.
+        begins.push(begun.elapsed() + admission.wait);
+    }
+    begins.sort();
+    for (i, begin) in begins.iter().enumerate() {
+        let before = u32::try_from(i + 1).unwrap().saturating_sub(AMOUNT as u32);
+        let least = per / AMOUNT as u32 * before;
+        assert!(*begin + Duration::from_millis(5) >= least, "{i}: {begin:?}");
+    }
+    // And not far fewer.
+    let last = begins.last().unwrap();
+    let most = per / AMOUNT as u32 * (64 - AMOUNT as u32) + begun.elapsed();
+    assert!(*last <= most, "{last:?} of {most:?}");
+}
+
+/// Where one limit has not enough, nothing is taken from the others.
+pub async fn a_rate_is_taken_from_all_limits_or_none(cache: Arc<dyn Cache>) {
+    let key = new_key();
+    assert!(has(&*cache, &key, 100).await);
+    let both = RateRequest::default()
+        .take("requests", SLOW, 60)
+        .take("tokens", SLOW, 1);
+    for _ in 0..3 {
+        // The bucket is empty, and nobody is before us.
+        let refused = cache.rate(&key, &both).await.unwrap();
+        if refused.admitted {
+            assert!(!refused.wait.is_zero());
+            let back = RateRequest::default()
+                .correct("requests", SLOW, 60, 0)
+                .correct("tokens", SLOW, 1, 0);
+            cache.rate(&key, &back).await.unwrap();
+        }
+    }
+    let owing = RateRequest::default()
+        .take("tokens", SLOW, 10)
+        .max_wait(LONG);
+    assert!(cache.rate(&key, &owing).await.unwrap().admitted);
+    let refused = cache.rate(&key, &both).await.unwrap();
+    assert!(!refused.admitted);
+    assert!(refused.wait > Duration::from_secs(60), "{refused:?}");
+    let rest = RateRequest::default().take("requests", SLOW, 100);
+    let rest = cache.rate(&key, &rest).await.unwrap();
+    assert!(rest.admitted && rest.wait.is_zero(), "{rest:?}");
+}
+
+/// Who comes next is decided by what was taken before.
+pub async fn small_takers_do_not_keep_a_large_one_out(cache: Arc<dyn Cache>) {
+    let key = new_key();
+    while has(&*cache, &key, 1).await {}
+    // The last of them booked ahead; the large one has the same right as a small one.
+    let minute = Duration::from_secs(60);
+    let large = cache.rate(&key, &take(100).max_wait(minute)).await.unwrap();
+    assert!(large.admitted && large.wait > minute * 50, "{large:?}");
+    let small = cache.rate(&key, &take(1).max_wait(minute)).await.unwrap();
+    assert!(!small.admitted, "{small:?}");
+}
+
+/// The estimate was taken; the difference to what was used is put right.
+pub async fn what_was_not_used_is_given_back_and_what_was_used_is_taken(cache: Arc<dyn Cache>) {
+    let key = new_key();
+    assert!(has(&*cache, &key, 100).await);
+    let less = RateRequest::default().correct("tokens", SLOW, 100, 30);
+    cache.rate(&key, &less).await.unwrap();
+    assert!(has(&*cache, &key, 70).await);
+    let key = new_key();
+    assert!(has(&*cache, &key, 10).await);
+    let more = RateRequest::default().correct("tokens", SLOW, 10, 200);
+    cache.rate(&key, &more).await.unwrap();
+    let refused = cache.rate(&key, &take(1)).await.unwrap();
+    assert!(!refused.admitted && refused.wait > Duration::from_secs(3_000));
+    // More than all is not given back.
+    let key = new_key();
+    let all = RateRequest::default().correct("tokens", SLOW, 100, 0);
+    cache.rate(&key, &all).await.unwrap();
+    assert!(has(&*cache, &key, 100).await);
+    assert!(!has(&*cache, &key, 50).await);
+}
+
+/// What the vendor says is left counts where it is less than what we believe.
+pub async fn a_vendor_that_has_less_is_believed(cache: Arc<dyn Cache>) {
+    let key = new_key();
+    let left = |left| RateRequest::default().resync("tokens", SLOW, left);
+    cache.rate(&key, &left(40)).await.unwrap();
+    cache.rate(&key, &left(90)).await.unwrap();
+    assert!(has(&*cache, &key, 40).await);
+    assert!(!has(&*cache, &key, 20).await);
+}
+
+/// Nobody takes anything while it lasts, whatever the limit; a shorter one changes nothing.
+pub async fn a_throttle_holds_for_all_and_is_not_shortened(cache: Arc<dyn Cache>) {
+    let (key, other) = (new_key(), new_key());
+    let throttle = |seconds| RateRequest::default().throttle(Duration::from_secs(seconds));
+    cache.rate(&key, &throttle(2)).await.unwrap();
+    cache.rate(&key, &throttle(1)).await.unwrap();
+    for name in ["requests", "tokens"] {
+        let refused = RateRequest::default().take(name, SLOW, 1);
+        let refused = cache.rate(&key, &refused).await.unwrap();
+        assert!(!refused.admitted, "{refused:?}");
+        assert!(refused.wait > Duration::from_millis(1_200), "{refused:?}");
+    }
+    assert!(has(&*cache, &other, 1).await);
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert!(has(&*cache, &key, 1).await);
+}
+
+/// It could wait for ever.
+pub async fn a_cost_above_the_limit_is_refused(cache: Arc<dyn Cache>) {
+    let key = new_key();
+    let error = cache.rate(&key, &take(101)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(error.code(), "cost_above_limit");
+    assert!(has(&*cache, &key, 100).await);
 }
 
 #[cfg(test)]

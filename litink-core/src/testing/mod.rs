@@ -1,5 +1,5 @@
 //! What an application and a backend test themselves with: conformance suites for every contract,
-//! and a scripted provider.
+//! a scripted provider, and one that plays what was recorded.
 //!
 //! A suite is a list of cases, each a function that panics when the backend breaks the contract.
 //! A macro makes one test of each:
@@ -25,6 +25,7 @@ pub mod events;
 pub mod identity;
 pub mod provider;
 pub mod queue;
+pub mod recorded;
 pub mod repository;
 pub mod scripted;
 pub mod storage;

@@ -69,6 +69,7 @@ lease_suite! {
         a_job_is_discarded_or_cancelled_by_its_worker
         a_closed_session_gives_its_jobs_back
         sessions_are_told_apart_by_id_alone
+        workers_are_listed
         waiting_jobs_are_cancelled_at_once
         a_running_job_is_cancelled_through_its_worker
         a_cancel_ends_a_wait_even_for_no_jobs
@@ -83,6 +84,7 @@ lease_suite! {
         a_concurrency_limit_is_kept
         a_waiting_turn_ends_when_a_limit_opens
         a_rate_limit_is_kept
+        a_rate_is_not_paid_by_pruning
         several_limits_are_taken_together
         a_throttle_holds_everybody_back
         limits_change_while_jobs_wait
@@ -102,7 +104,8 @@ lease_suite! {
         a_waiting_turn_rescues
         a_job_that_kills_its_workers_is_discarded
         a_cancelled_job_is_not_rescued
-        a_crash_makes_room_under_a_limit;
+        a_crash_makes_room_under_a_limit
+        a_dead_worker_is_not_listed;
 }
 
 #[cfg(test)]

@@ -9,13 +9,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
 
+mod budgets;
 mod changes;
 mod lists;
 mod rows;
+mod schedules;
 mod scope;
 
+pub use budgets::*;
 pub use changes::*;
 pub use lists::*;
+pub use schedules::*;
 pub use scope::*;
 
 use crate::repository::Repository;
@@ -55,6 +59,9 @@ suite! {
     heavy_columns_come_when_asked_for
     idle_rows_are_found_by_the_stores_clock
     bad_queries_are_refused
+    schedules_are_for_services_alone
+    of_many_who_move_a_schedule_on_one_does
+    calls_at_once_never_overshoot_a_budget
 }
 
 #[cfg(test)]

@@ -28,8 +28,9 @@ use uuid::Uuid;
 use crate::{
     Error, ErrorKind, Result,
     provider::{
-        CallContext, Generated, GenerationProvider, ImageCapabilities, Modality, Operation, Output,
-        ProviderCapabilities, Reply, Request, SpeechCapabilities, TextCapabilities, Voice,
+        CallContext, Estimate, Generated, GenerationProvider, ImageCapabilities, Modality,
+        Operation, Output, ProviderCapabilities, Reply, Request, SpeechCapabilities,
+        TextCapabilities, Voice,
     },
 };
 
@@ -52,6 +53,8 @@ pub enum Script {
     Hang,
     /// Go on with another script after this time.
     After(Duration, Box<Script>),
+    /// Go on with another script, whose answer costs this, in billionths of a US dollar.
+    Costing(i64, Box<Script>),
     /// Give an operation that is pending for so many polls, and then goes on with another script.
     /// Forgotten operations (a provider made anew after a crash) end with [`Script::Answer`].
     Pending {
@@ -82,6 +85,12 @@ impl Script {
     pub fn after(time: Duration, script: Self) -> Self {
         Self::After(time, Box::new(script))
     }
+
+    /// Go on with another script, whose answer costs this, in billionths of a US dollar.
+    #[must_use]
+    pub fn costing(nanos: i64, script: Self) -> Self {
+        Self::Costing(nanos, Box::new(script))
+    }
 }
 
 type Otherwise = Box<dyn Fn(&Request) -> Script + Send + Sync>;
@@ -93,6 +102,7 @@ pub struct ScriptedProvider {
     name: Arc<str>,
     capabilities: Arc<ProviderCapabilities>,
     cost_nanos: Option<i64>,
+    estimate_nanos: Option<i64>,
     ms_per_char: u64,
     otherwise: Arc<Otherwise>,
     told: Arc<Mutex<Told>>,
@@ -139,6 +149,7 @@ impl ScriptedProvider {
             name: name.into(),
             capabilities: Arc::new(capabilities),
             cost_nanos: None,
+            estimate_nanos: None,
             ms_per_char: 60,
             otherwise: Arc::new(Box::new(|_| Script::Answer)),
             told: Arc::default(),
@@ -156,6 +167,13 @@ impl ScriptedProvider {
     #[must_use]
     pub fn with_cost_nanos(mut self, nanos: i64) -> Self {
         self.cost_nanos = Some(nanos);
+        self
+    }
+
+    /// What it says that each call costs at most. Default: what its answers cost, if that is set.
+    #[must_use]
+    pub fn with_estimate_nanos(mut self, nanos: i64) -> Self {
+        self.estimate_nanos = Some(nanos);
         self
     }
 
@@ -243,10 +261,22 @@ impl ScriptedProvider {
         context: &CallContext,
     ) -> Result<Reply> {
         let mut script = script;
+        let mut cost = None;
+        let costing = |mut generated: Generated, cost: Option<i64>| {
+            generated.cost_nanos = cost.or(generated.cost_nanos);
+            done(generated)
+        };
         loop {
             match script {
-                Script::Answer => return self.answer(request, context).await.map(done),
-                Script::Done(generated) => return Ok(Reply::Done(generated)),
+                Script::Answer => {
+                    let answer = self.answer(request, context).await?;
+                    return Ok(costing(answer, cost));
+                }
+                Script::Done(generated) => return Ok(costing(*generated, cost)),
+                Script::Costing(nanos, next) => {
+                    cost = Some(nanos);
+                    script = *next;
+                }
                 Script::Fail(error) => return Err(error),
                 Script::Hang => {
                     context.cancel.cancelled().await;
@@ -310,6 +340,11 @@ impl GenerationProvider for ScriptedProvider {
 
     fn capabilities(&self, _model: Option<&str>) -> Arc<ProviderCapabilities> {
         Arc::clone(&self.capabilities)
+    }
+
+    fn estimate(&self, _request: &Request) -> Estimate {
+        let most = self.estimate_nanos.or(self.cost_nanos);
+        most.map_or_else(Estimate::default, Estimate::at_most)
     }
 
     async fn generate(&self, request: &Request, context: &CallContext) -> Result<Reply> {

@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bearing;
 mod bench;
+mod budgets;
 mod commits;
+mod editing;
 mod fencing;
+mod layers;
 mod owners;
 mod pending;
+mod recorded;
 mod replies;
+mod schedules;
 mod stopping;

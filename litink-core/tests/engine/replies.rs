@@ -6,11 +6,15 @@ use litink_core::{
     Charge, Error, ErrorKind,
     domain::GenerationState,
     engine::Asset,
-    provider::{Media, Output},
+    provider::{
+        Generated, Input, Media, Modality, Output, Request, TextRequest,
+        layers::{Ladder, Rung},
+    },
     storage::StorageExt,
-    testing::scripted::{Script, ScriptedProvider, tone_wav},
+    testing::scripted::{Script, ScriptedProvider, tone_image, tone_wav},
 };
-use std::time::Duration;
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
 
 use crate::bench::{ACTOR, Bench, One, image, options, speech};
 
@@ -145,5 +149,105 @@ async fn a_call_that_the_vendor_stopped_is_not_sent_again_for_ever() {
     let run = bench.start().await;
     bench.fails(run, "stopped_by_vendor").await;
     assert_eq!(provider.calls().len(), 1);
+    bench.end().await;
+}
+
+fn picture(media_type: &str, bytes: impl Into<Bytes>) -> Script {
+    Script::output(Output::Image {
+        image: Media::bytes(media_type, bytes),
+    })
+}
+
+#[tokio::test]
+async fn an_image_that_is_none_or_is_cut_off_is_paid_and_asked_for_again() {
+    let cut = tone_image().slice(..50);
+    for (bad, code) in [
+        (picture("image/png", "<html></html>"), "not_an_image"),
+        (picture("image/png", cut), "broken_image"),
+        (picture("image/png", ""), "not_an_image"),
+    ] {
+        let provider = ScriptedProvider::new("vendor").then(Script::costing(7, bad));
+        let mut options = options();
+        options.max_attempts = 1;
+        let bench = Bench::with(&provider, One::call(image()), options, |builder| builder);
+        let run = bench.start().await;
+        let error = bench.fails(run, code).await;
+        assert_eq!(error.charge(), Charge::Yes);
+        assert_eq!(bench.row().await.cost_nanos, Some(7), "it was paid");
+        bench.resumes(run).await;
+        assert_eq!(provider.calls().len(), 2);
+        bench.end().await;
+    }
+    // What a provider calls it is not what it is.
+    let provider = ScriptedProvider::new("vendor").then(picture("image/jpeg", tone_image()));
+    let bench = Bench::new(&provider, One::call(image()));
+    let run = bench.start().await;
+    bench.completes(run).await;
+    let asset = Asset::of(&bench.row().await).unwrap().unwrap();
+    let media = asset.media().unwrap();
+    assert_eq!(media.media_type, "image/png");
+    assert!(media.key.as_str().ends_with(".png"), "{}", media.key);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn text_that_does_not_fit_its_schema_is_not_used() {
+    let mut text = TextRequest::default();
+    text.schema = Some(json!({ "type": "object", "required": ["number"] }));
+    let request = Request::new(Input::Text(text));
+    let provider = ScriptedProvider::new("vendor").otherwise(|_| Script::text("Seven."));
+    let bench = Bench::new(&provider, One::call(request.clone()));
+    let run = bench.start().await;
+    let error = bench.fails(run, "schema_mismatch").await;
+    assert_eq!(error.charge(), Charge::Yes);
+    assert!(!error.to_string().contains("Seven"));
+    bench.end().await;
+    let provider = ScriptedProvider::new("vendor").otherwise(|_| Script::text(r#"{"number": 7}"#));
+    let bench = Bench::new(&provider, One::call(request));
+    let run = bench.start().await;
+    bench.completes(run).await;
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_a_failed_reply_used_is_counted_as_it_says() {
+    let mut made = Generated::new(Output::Text { text: "x".into() });
+    made.usage.input_tokens = Some(30);
+    made.cost_nanos = Some(12);
+    let cut = Error::new(ErrorKind::Provider, "cut").with_spent(made.spent());
+    let provider = ScriptedProvider::new("vendor").then(Script::Fail(cut));
+    let bench = Bench::new(&provider, One::call(speech()));
+    let run = bench.start().await;
+    bench.fails(run, "provider").await;
+    let row = bench.row().await;
+    assert_eq!(row.cost_nanos, Some(12));
+    assert_eq!(row.usage.unwrap().input_tokens, Some(30));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_a_ladder_made_is_said_to_be_of_the_rung_that_made_it() {
+    let (first, second) = (
+        ScriptedProvider::new("first"),
+        ScriptedProvider::new("second"),
+    );
+    let first = first.then(Script::Fail(away()));
+    let rung = |provider: &ScriptedProvider, model: &str| Rung {
+        provider: Arc::new(provider.clone()),
+        model: Some(model.to_owned()),
+    };
+    let rungs = vec![rung(&first, "a"), rung(&second, "b")];
+    let ladder = Ladder::new("vendor", Modality::Speech, rungs).unwrap();
+    let unused = ScriptedProvider::new("vendor");
+    let bench = Bench::new(&unused, One::call(speech()));
+    bench.engine.register_provider(Arc::new(ladder));
+    let run = bench.start().await;
+    bench.completes(run).await;
+    let row = bench.row().await;
+    assert_eq!(
+        (row.provider.as_str(), row.model.as_deref()),
+        ("second", Some("b"))
+    );
+    assert!(unused.calls().is_empty());
     bench.end().await;
 }

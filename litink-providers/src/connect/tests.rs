@@ -17,11 +17,29 @@ async fn in_memory_needs_no_feature_and_is_one_system() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_yet_says_so_without_its_secret() {
-    let text = "queue_url = 'amqp://u:canary@127.0.0.1'";
+async fn a_broker_needs_a_database_that_keeps_jobs() {
+    let text = "queue_url = 'amqp://u:canary@127.0.0.1:1'";
     let error = connect(&settings(text)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert_eq!(error.code(), "not_implemented");
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    let code = match cfg!(feature = "rabbitmq") {
+        true => "rabbitmq_without_store",
+        false => "missing_feature",
+    };
+    assert_eq!(error.code(), code);
+    assert!(!format!("{error:?}").contains("canary"));
+}
+
+#[cfg(all(feature = "rabbitmq", feature = "sqlite"))]
+#[tokio::test]
+async fn a_broker_that_is_not_there_says_so_without_its_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jobs.db");
+    let text = format!(
+        "database_url = 'sqlite://{}'\nqueue_url = 'amqp://u:canary@127.0.0.1:1'",
+        file.display()
+    );
+    let error = connect(&settings(&text)).await.unwrap_err();
+    assert_eq!(error.code(), "rabbitmq_unreachable", "{error}");
     assert!(!format!("{error:?}").contains("canary"));
 }
 

@@ -7,13 +7,10 @@ use litink_core::{
     provider::{Generated, Output, Role, TextRequest, Usage},
 };
 
-mod attribution;
-mod lexicon;
-mod names;
-mod quotes;
+mod lines;
 mod summary;
 
-pub use attribution::Line;
+pub use lines::Line;
 
 /// Does a task that it has rules for.
 pub(super) fn write(request: &TextRequest) -> Result<Generated> {
@@ -27,7 +24,7 @@ pub(super) fn write(request: &TextRequest) -> Result<Generated> {
     let message = user_message(request)?;
     let text = match task {
         "summary" => summary::summarise(&message[book_text(message)], request.max_output_tokens),
-        _ => attribution::to_json(&attribution::attribute(message, book_text(message)))?,
+        _ => lines::answer(message, book_text(message))?,
     };
     Ok(generated(message, text))
 }

@@ -1,21 +1,29 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use litink_core::{
     Error, ErrorKind, Result,
-    provider::{Modality, OnAmbiguous},
+    provider::{CallContext, Modality, OnAmbiguous},
 };
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use serde::Deserialize;
 use url::Url;
 
 use super::dialect::{Dialect, TextApi};
 use crate::{
     Secret,
+    catalog::PriceBook,
     settings::{OpenAiSettings, bad},
     url::is_private,
+    vendor::{
+        client::{Address, plain},
+        usable_key,
+    },
 };
 
 /// The address that stands where none is given.
 const DEFAULT_URL: &str = "https://api.openai.com/v1";
+/// With this, a call can be found in the vendor's records, whatever became of its answer.
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// Calls at once: a first tier's requests per minute, at the length that speech takes.
 const CONCURRENCY: u32 = 16;
 /// Of a server on this machine, whose cores they share.
@@ -43,10 +51,20 @@ pub struct OpenAiConfig {
     pub embedding_model: Option<String>,
     /// The model for transcripts.
     pub transcription_model: Option<String>,
+    /// The model for films.
+    pub video_model: Option<String>,
+    /// Whether text of Responses is worked on in the background and asked for by its id: an answer that
+    /// takes long is not lost with its connection. The vendor keeps it until then. Default no.
+    pub background: bool,
     /// The voice where a request names none. Default: the dialect's.
     pub voice: Option<String>,
     /// What speech comes as.
     pub speech_format: SpeechFormat,
+    /// The interface that speech is asked of. Default: by the model, where the catalog knows it, else
+    /// `speech`.
+    pub speech_api: Option<SpeechApi>,
+    /// Prices that win over the catalog's. Default: none.
+    pub prices: Option<Arc<PriceBook>>,
     /// Calls at once. Default 16, and 4 for a server on this machine.
     pub max_concurrency: u32,
     /// What to do when a call's outcome is not known. Default: the modality's.
@@ -55,6 +73,17 @@ pub struct OpenAiConfig {
     pub connect: Duration,
     /// An answer that began is given up when nothing more came for so long. Default 60 seconds.
     pub idle: Duration,
+}
+
+/// An interface for speech.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeechApi {
+    /// `audio/speech`.
+    Speech,
+    /// `realtime`, over a socket: sentence by sentence, and what the model says that it said is compared
+    /// with the text.
+    Realtime,
 }
 
 /// What speech comes as.
@@ -114,7 +143,9 @@ impl OpenAiConfig {
             true => LOCAL_CONCURRENCY,
             false => CONCURRENCY,
         };
-        let key = key.map(|key| usable(&key)).transpose()?;
+        let key = key
+            .map(|key| usable_key(&key, "openai", "bad_openai_key"))
+            .transpose()?;
         Ok(Self {
             url,
             key,
@@ -127,8 +158,12 @@ impl OpenAiConfig {
             image_model: None,
             embedding_model: None,
             transcription_model: None,
+            video_model: None,
+            background: false,
             voice: None,
             speech_format: SpeechFormat::default(),
+            speech_api: None,
+            prices: None,
             max_concurrency,
             on_ambiguous: None,
             connect: Duration::from_secs(10),
@@ -158,8 +193,11 @@ impl OpenAiConfig {
         config.image_model = settings.image_model.clone();
         config.embedding_model = settings.embedding_model.clone();
         config.transcription_model = settings.transcription_model.clone();
+        config.video_model = settings.video_model.clone();
+        config.background = settings.background;
         config.voice = settings.voice.clone();
         config.speech_format = settings.speech_format;
+        config.speech_api = settings.speech_api;
         config.on_ambiguous = settings.on_ambiguous;
         if let Some(calls) = settings.max_concurrency {
             config.max_concurrency = calls.max(1);
@@ -189,27 +227,49 @@ impl OpenAiConfig {
             Modality::Image => self.image_model.as_deref(),
             Modality::Embedding => self.embedding_model.as_deref(),
             Modality::Transcription => self.transcription_model.as_deref(),
+            Modality::Video => self.video_model.as_deref(),
             _ => None,
         }
     }
-
-    /// The URL of a path below the address, such as `audio/speech`.
-    pub(super) fn at(&self, path: &str) -> Result<Url> {
-        let base = self.url.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/{path}")).map_err(|_| bad_url())
-    }
 }
 
-/// What a header can hold.
-fn usable(key: &Secret) -> Result<Secret> {
-    let text = key.reveal().trim();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong(
-            "bad_openai_key",
-            "the key of the provider `openai` is empty, or holds characters that no key has",
-        ));
+impl Address for OpenAiConfig {
+    fn url(&self) -> &Url {
+        &self.url
     }
-    Ok(Secret::new(text))
+
+    fn connect(&self) -> Duration {
+        self.connect
+    }
+
+    fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    fn headers(&self, context: &CallContext) -> Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        let id = format!("{}-{}", context.generation, context.attempt);
+        headers.insert(CLIENT_REQUEST_ID, plain(&id)?);
+        if let Some(key) = &self.key {
+            let name = self.dialect.key_header;
+            let mut value = match name {
+                "authorization" => plain(&format!("Bearer {}", key.reveal()))?,
+                _ => plain(key.reveal())?,
+            };
+            value.set_sensitive(true);
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap_or(AUTHORIZATION);
+            headers.insert(name, value);
+        }
+        for (name, value) in [
+            ("openai-organization", &self.organization),
+            ("openai-project", &self.project),
+        ] {
+            if let Some(value) = value {
+                headers.insert(HeaderName::from_static(name), plain(value)?);
+            }
+        }
+        Ok(headers)
+    }
 }
 
 fn no_dialect(name: &str) -> Error {
@@ -265,7 +325,9 @@ mod tests {
         }
         let config = OpenAiConfig::new("http://tts:8880/v1/", None).unwrap();
         assert_eq!(
-            config.at("audio/speech").unwrap().as_str(),
+            crate::vendor::client::at(config.url(), "audio/speech")
+                .unwrap()
+                .as_str(),
             "http://tts:8880/v1/audio/speech"
         );
     }

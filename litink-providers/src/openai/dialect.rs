@@ -16,14 +16,18 @@ pub struct Dialect {
     pub max_tokens: &'static str,
     /// Whether it speaks (`audio/speech`).
     pub speech: bool,
-    /// Whether it makes images (`images/generations`).
-    pub images: bool,
+    /// Whether it speaks over a socket (`realtime`), too.
+    pub realtime: bool,
+    /// How it makes images.
+    pub images: Images,
     /// Whether it changes images and keeps to others (`images/edits`).
     pub edits: bool,
     /// How audio is handed over for a transcript.
     pub transcription: Audio,
     /// Whether it makes vectors (`embeddings`).
     pub embeddings: bool,
+    /// How it makes films.
+    pub videos: Videos,
     /// Whether vectors are asked for in base64, a third of the bytes; numbers are read all the same.
     pub base64: bool,
     /// Whether models, voices and prices are those of the catalog.
@@ -64,6 +68,28 @@ pub enum Audio {
     None,
 }
 
+/// How images are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// `images/generations`, and `images/edits` as a form.
+    OpenAi,
+    /// `images`, with others' images in the same JSON.
+    OpenRouter,
+    /// Not at all.
+    None,
+}
+
+/// How films are asked for; each is begun, asked for by its id, and fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Videos {
+    /// `videos`, as OpenAI had them.
+    OpenAi,
+    /// `videos`, with a shape, a length in whole numbers, and frames as URLs.
+    OpenRouter,
+    /// Not at all.
+    None,
+}
+
 const OPENAI: Dialect = Dialect {
     name: "openai",
     key_header: "authorization",
@@ -71,22 +97,27 @@ const OPENAI: Dialect = Dialect {
     schema: SchemaSupport::JsonSchema,
     max_tokens: "max_completion_tokens",
     speech: true,
-    images: true,
+    realtime: true,
+    images: Images::OpenAi,
     edits: true,
     transcription: Audio::Form,
     embeddings: true,
+    // Shut down on 24 September 2026.
+    videos: Videos::None,
     base64: true,
     catalog: true,
     voice: "alloy",
-    checked: "requests beside openai-python 3.54; replies of aimock, llmock and mock-ai-api; not the \
-              vendor's own servers",
+    checked: "requests beside openai-python 3.54; replies of aimock, llmock and mock-ai-api; speech over \
+              a socket with aimock, but for its audio; not the vendor's own servers",
 };
 
 const GENERIC: Dialect = Dialect {
     name: "generic",
     text: TextApi::Chat,
+    realtime: false,
+    videos: Videos::OpenAi,
     catalog: false,
-    checked: "local-tts-studio (speech), llmock and mock-ai-api",
+    checked: "local-tts-studio (speech), llmock and mock-ai-api; films with aimock, but for their bytes",
     ..OPENAI
 };
 
@@ -105,12 +136,13 @@ const ALL: &[Dialect] = &[
         name: "openrouter",
         text: TextApi::Chat,
         max_tokens: "max_tokens",
-        images: false,
-        edits: false,
+        realtime: false,
+        images: Images::OpenRouter,
         transcription: Audio::Json,
+        videos: Videos::OpenRouter,
         catalog: false,
-        checked: "requests only, as documented; not OpenRouter. Its own shapes of images and films are \
-                  not spoken yet",
+        checked: "films with aimock, their bytes too; images and transcripts as the types of its Python \
+                  SDK 1.3 have them, from a server of our own; not OpenRouter",
         ..OPENAI
     },
     Dialect {
@@ -118,7 +150,8 @@ const ALL: &[Dialect] = &[
         text: TextApi::Chat,
         max_tokens: "max_tokens",
         speech: false,
-        images: false,
+        realtime: false,
+        images: Images::None,
         edits: false,
         transcription: Audio::None,
         base64: false,
@@ -130,8 +163,10 @@ const ALL: &[Dialect] = &[
         name: "vllm",
         text: TextApi::Chat,
         max_tokens: "max_tokens",
-        images: false,
+        realtime: false,
+        images: Images::None,
         edits: false,
+        videos: Videos::OpenAi,
         base64: false,
         catalog: false,
         checked: "requests only, as documented; not vLLM",
@@ -143,7 +178,8 @@ const ALL: &[Dialect] = &[
         schema: SchemaSupport::JsonObject,
         max_tokens: "max_tokens",
         speech: false,
-        images: false,
+        realtime: false,
+        images: Images::None,
         edits: false,
         transcription: Audio::None,
         base64: false,
@@ -154,6 +190,8 @@ const ALL: &[Dialect] = &[
     Dialect {
         name: "litellm",
         text: TextApi::Chat,
+        realtime: false,
+        videos: Videos::OpenAi,
         catalog: false,
         checked: "requests only, as documented; not LiteLLM",
         ..OPENAI

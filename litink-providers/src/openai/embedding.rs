@@ -8,7 +8,8 @@ use litink_core::{
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{client::nonsense, provider::Call, text::Tokens};
+use super::{provider::Call, text::Tokens};
+use crate::vendor::client::nonsense;
 
 /// What the endpoint takes in one call.
 const MAX_TEXTS: usize = 2_048;

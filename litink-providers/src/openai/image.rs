@@ -1,22 +1,21 @@
 //! Images (`images/generations`), and images after others (`images/edits`).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
+use bytes::Bytes;
 use litink_core::{
     Charge, Error, ErrorKind, Result, Retry,
-    provider::{AspectRatio, Generated, ImageRequest, Media, MediaBody, MediaRef, Output},
+    provider::{AspectRatio, Generated, ImageRequest, Media, MediaRef, Output},
 };
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    client::{Body, nonsense},
+use super::{dialect::Images as Shape, provider::Call, text::Tokens};
+use crate::vendor::{
+    client::{Answer, Body, nonsense},
     fetch::fetch,
+    media::stored,
     multipart::Form,
-    provider::Call,
-    text::Tokens,
 };
 
 const MAX_BYTES: u64 = 96 << 20;
@@ -43,25 +42,23 @@ struct Image {
 
 pub(super) async fn draw(call: &Call<'_>, request: &ImageRequest) -> Result<Generated> {
     let mut warnings = Vec::new();
-    if request.seed.is_some() {
+    let routed = call.endpoint.config.dialect.images == Shape::OpenRouter;
+    if request.seed.is_some() && !routed {
         warnings.push("the endpoint takes no seed: seed is not used".to_owned());
     }
-    let body = body(call, request, &mut warnings);
     let given = request.base.iter().chain(&request.references);
+    if routed {
+        let body = routed_body(call, request, given.collect(), &mut warnings).await?;
+        let answer = call.json("images", body, MAX_BYTES).await?;
+        return drawn(call, &answer, warnings).await;
+    }
+    let body = body(call, request, &mut warnings);
     let answer = if given.clone().next().is_none() {
         call.json("images/generations", body, MAX_BYTES).await?
     } else if call.endpoint.config.dialect.edits {
         let form = form(call, request, body, given.collect()).await?;
         let path = "images/edits";
-        let endpoint = call.endpoint;
-        endpoint
-            .send(
-                Method::POST,
-                path,
-                Body::Form(form),
-                call.context,
-                MAX_BYTES,
-            )
+        call.send(Method::POST, path, Body::Form(form), MAX_BYTES)
             .await?
     } else {
         return Err(Error::new(
@@ -70,6 +67,10 @@ pub(super) async fn draw(call: &Call<'_>, request: &ImageRequest) -> Result<Gene
         )
         .with_code("no_references"));
     };
+    drawn(call, &answer, warnings).await
+}
+
+async fn drawn(call: &Call<'_>, answer: &Answer, mut warnings: Vec<String>) -> Result<Generated> {
     let images: Images = answer.json()?;
     let image = images.data.into_iter().next().ok_or_else(nonsense)?;
     if image.revised_prompt.is_some() {
@@ -89,11 +90,73 @@ pub(super) async fn draw(call: &Call<'_>, request: &ImageRequest) -> Result<Gene
     Ok(made)
 }
 
-fn body(call: &Call<'_>, request: &ImageRequest, warnings: &mut Vec<String>) -> Map<String, Value> {
-    let prompt = match request.style.as_deref().map(str::trim) {
+fn prompt(request: &ImageRequest) -> String {
+    match request.style.as_deref().map(str::trim) {
         Some(style) if !style.is_empty() => format!("{}\n\nStyle: {style}", request.prompt),
         _ => request.prompt.clone(),
+    }
+}
+
+/// As OpenRouter takes it (`images`): shapes by their ratio, and others' images as data URLs.
+async fn routed_body(
+    call: &Call<'_>,
+    request: &ImageRequest,
+    images: Vec<&MediaRef>,
+    warnings: &mut Vec<String>,
+) -> Result<Map<String, Value>> {
+    if images.len() > MAX_SENT_IMAGES {
+        return Err(too_many());
+    }
+    let ratio = match request.aspect {
+        AspectRatio::Square => "1:1",
+        AspectRatio::Cover => "2:3",
+        AspectRatio::Portrait => "9:16",
+        _ => "16:9",
     };
+    let mut body = Map::new();
+    body.insert("model".into(), json!(call.model));
+    body.insert("prompt".into(), json!(prompt(request)));
+    body.insert("aspect_ratio".into(), json!(ratio));
+    if let Some(seed) = request.seed {
+        body.insert("seed".into(), json!(seed));
+    }
+    if request.transparent {
+        body.insert("background".into(), json!("transparent"));
+    }
+    if request.mask.is_some() {
+        warnings.push("the endpoint takes no mask: mask is not used".to_owned());
+    }
+    let mut sent = Vec::with_capacity(images.len());
+    for image in images {
+        let bytes = stored(call.context, image, MAX_SENT).await?;
+        sent.push(json!({ "type": "image_url", "image_url": {
+            "url": data_url(&image.media_type, &bytes) } }));
+    }
+    if !sent.is_empty() {
+        body.insert("input_references".into(), json!(sent));
+    }
+    Ok(body)
+}
+
+pub(super) fn data_url(media_type: &str, bytes: &[u8]) -> String {
+    format!(
+        "data:{};base64,{}",
+        plain_type(media_type),
+        STANDARD.encode(bytes)
+    )
+}
+
+fn too_many() -> Error {
+    Error::new(
+        ErrorKind::LimitExceeded,
+        "these are more images than one call takes",
+    )
+    .with_code("too_many_images")
+    .with_context("limit", MAX_SENT_IMAGES)
+}
+
+fn body(call: &Call<'_>, request: &ImageRequest, warnings: &mut Vec<String>) -> Map<String, Value> {
+    let prompt = prompt(request);
     let size = match request.aspect {
         AspectRatio::Square => "1024x1024",
         AspectRatio::Cover => "1024x1536",
@@ -126,12 +189,7 @@ async fn form(
     images: Vec<&MediaRef>,
 ) -> Result<Form> {
     if images.len() > MAX_SENT_IMAGES {
-        return Err(Error::new(
-            ErrorKind::LimitExceeded,
-            "these are more images than one call takes",
-        )
-        .with_code("too_many_images")
-        .with_context("limit", MAX_SENT_IMAGES));
+        return Err(too_many());
     }
     call.with_options(&mut body);
     let mut form = Form::new();
@@ -147,12 +205,12 @@ async fn form(
         "image[]"
     };
     for (i, image) in images.into_iter().enumerate() {
-        let bytes = stored(call, image, MAX_SENT).await?;
+        let bytes = stored(call.context, image, MAX_SENT).await?;
         let file = format!("image-{i}.{}", ending(&image.media_type));
         form = form.file(name, &file, plain_type(&image.media_type), &bytes);
     }
     if let Some(mask) = &request.mask {
-        let bytes = stored(call, mask, MAX_SENT).await?;
+        let bytes = stored(call.context, mask, MAX_SENT).await?;
         form = form.file("mask", "mask.png", "image/png", &bytes);
     }
     Ok(form)
@@ -168,34 +226,6 @@ fn plain_type(media_type: &str) -> &'static str {
 
 fn ending(media_type: &str) -> &'static str {
     plain_type(media_type).trim_start_matches("image/")
-}
-
-/// Stored media, as far as an endpoint takes them.
-pub(super) async fn stored(call: &Call<'_>, media: &MediaRef, limit: u64) -> Result<Bytes> {
-    let source = call.context.media.as_ref();
-    let source = source.ok_or_else(|| Error::internal("the call has no way to stored media"))?;
-    let too_large = || {
-        Error::new(
-            ErrorKind::LimitExceeded,
-            "this file is larger than the endpoint takes; give it a smaller one",
-        )
-        .with_code("request_too_large")
-        .with_context("limit_bytes", limit)
-    };
-    match source.open(media).await?.body {
-        MediaBody::Bytes(bytes) if bytes.len() as u64 > limit => Err(too_large()),
-        MediaBody::Bytes(bytes) => Ok(bytes),
-        MediaBody::Stream(mut stream) => {
-            let mut bytes = BytesMut::new();
-            while let Some(piece) = stream.try_next().await? {
-                if (bytes.len() + piece.len()) as u64 > limit {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&piece);
-            }
-            Ok(bytes.freeze())
-        }
-    }
 }
 
 async fn bytes_of(call: &Call<'_>, base64: Option<String>, url: Option<String>) -> Result<Bytes> {

@@ -7,10 +7,9 @@ use litink_core::{GenerationId, Result, provider::CallContext};
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::{
-    catalog::{near, today},
-    client::{Body, Endpoint},
-};
+use super::OpenAiConfig;
+use crate::catalog::{near, today};
+use crate::vendor::client::{Body, Endpoint};
 
 const MAX_BYTES: u64 = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -45,7 +44,7 @@ struct Model {
     shutdown_date: Option<String>,
 }
 
-pub(super) async fn list(endpoint: &Endpoint) -> Result<Vec<ModelInfo>> {
+pub(super) async fn list(endpoint: &Endpoint<OpenAiConfig>) -> Result<Vec<ModelInfo>> {
     let mut context = CallContext::new(GenerationId::random());
     context.timeout = PATIENCE;
     let answer = endpoint

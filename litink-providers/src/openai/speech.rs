@@ -1,14 +1,13 @@
 //! Speech (`audio/speech`).
 
-use bytes::{Bytes, BytesMut};
 use litink_core::{
-    Charge, Error, ErrorKind, Result, Retry,
-    audio::wav::{WavFile, WavTags},
+    Error, ErrorKind, Result,
     provider::{Generated, Media, Output, SpeechRequest, Usage},
 };
 use serde_json::{Map, Value, json};
 
 use super::{config::SpeechFormat, provider::Call};
+use crate::vendor::media::{audio_kind, is_text, not_audio, wav_of};
 
 /// What the endpoint speaks in one call at most.
 const MAX_INPUT_CHARS: usize = 4_096;
@@ -18,21 +17,12 @@ const MAX_BYTES: u64 = 192 << 20;
 const PCM_RATE: u32 = 24_000;
 
 pub(super) async fn speak(call: &Call<'_>, request: &SpeechRequest) -> Result<Generated> {
-    let chars = request.text.chars().count();
-    if chars > MAX_INPUT_CHARS {
-        return Err(Error::new(
-            ErrorKind::LimitExceeded,
-            "the text is longer than the endpoint speaks in one call; split it",
-        )
-        .with_code("text_too_long")
-        .with_context("chars", chars)
-        .with_context("limit", MAX_INPUT_CHARS));
-    }
+    let chars = too_long(&request.text)?;
     let mut warnings = Vec::new();
     let format = call.endpoint.config.speech_format;
     let body = body(call, request, format, &mut warnings);
     let answer = call.json("audio/speech", body, MAX_BYTES).await?;
-    let audio = match kind_of(&answer.bytes) {
+    let audio = match audio_kind(&answer.bytes) {
         Some(media_type) => {
             if format != SpeechFormat::Pcm && media_type != media_type_of(format) {
                 warnings.push(format!(
@@ -42,7 +32,7 @@ pub(super) async fn speak(call: &Call<'_>, request: &SpeechRequest) -> Result<Ge
             Media::bytes(media_type, answer.bytes.clone())
         }
         None if format == SpeechFormat::Pcm && !is_text(answer.content_type()) => {
-            Media::bytes("audio/wav", with_header(&answer.bytes)?)
+            Media::bytes("audio/wav", wav_of(PCM_RATE, &answer.bytes)?)
         }
         // An error in a success, or what is no audio at all.
         None => {
@@ -61,6 +51,21 @@ pub(super) async fn speak(call: &Call<'_>, request: &SpeechRequest) -> Result<Ge
     made.request_id = answer.request_id();
     made.warnings = warnings;
     Ok(made)
+}
+
+/// How many characters a text has, unless they are too many.
+pub(super) fn too_long(text: &str) -> Result<usize> {
+    let chars = text.chars().count();
+    if chars <= MAX_INPUT_CHARS {
+        return Ok(chars);
+    }
+    Err(Error::new(
+        ErrorKind::LimitExceeded,
+        "the text is longer than the endpoint speaks in one call; split it",
+    )
+    .with_code("text_too_long")
+    .with_context("chars", chars)
+    .with_context("limit", MAX_INPUT_CHARS))
 }
 
 fn body(
@@ -98,76 +103,10 @@ fn body(
     body
 }
 
-/// What bytes are, by how they begin.
-fn kind_of(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE") {
-        return Some("audio/wav");
-    }
-    if bytes.starts_with(b"fLaC") {
-        return Some("audio/flac");
-    }
-    let frame = bytes.len() > 1 && bytes[0] == 0xff && bytes[1] & 0xe6 == 0xe2;
-    (bytes.starts_with(b"ID3") || frame).then_some("audio/mpeg")
-}
-
 fn media_type_of(format: SpeechFormat) -> &'static str {
     match format {
         SpeechFormat::Wav | SpeechFormat::Pcm => "audio/wav",
         SpeechFormat::Mp3 => "audio/mpeg",
         SpeechFormat::Flac => "audio/flac",
-    }
-}
-
-fn is_text(content_type: &str) -> bool {
-    content_type.contains("json") || content_type.starts_with("text/")
-}
-
-fn with_header(samples: &Bytes) -> Result<Bytes> {
-    let count = samples.len() / 2;
-    if count == 0 {
-        return Err(not_audio());
-    }
-    let header = WavFile::new(PCM_RATE, count as u64, &WavTags::default())?.header();
-    let mut bytes = BytesMut::with_capacity(header.len() + count * 2);
-    bytes.extend_from_slice(&header);
-    bytes.extend_from_slice(&samples[..count * 2]);
-    Ok(bytes.freeze())
-}
-
-fn not_audio() -> Error {
-    Error::new(
-        ErrorKind::Provider,
-        "the provider answered, but not with audio that litink reads (WAV, MP3, FLAC)",
-    )
-    .with_code("not_audio")
-    .with_retry(Retry::Ambiguous)
-    .with_charge(Charge::Maybe)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_say_what_they_are() {
-        assert_eq!(kind_of(b"RIFF\0\0\0\0WAVEfmt "), Some("audio/wav"));
-        assert_eq!(kind_of(b"fLaC"), Some("audio/flac"));
-        assert_eq!(kind_of(b"ID3\x04"), Some("audio/mpeg"));
-        assert_eq!(kind_of(&[0xff, 0xfb, 0x90]), Some("audio/mpeg"));
-        // AAC in ADTS is not MP3.
-        assert_eq!(kind_of(&[0xff, 0xf1, 0x50]), None);
-        assert_eq!(kind_of(b"{\"error\":{}}"), None);
-        assert_eq!(kind_of(b""), None);
-    }
-
-    #[test]
-    fn samples_get_a_header() {
-        let wav = with_header(&Bytes::from(vec![1; 4801])).unwrap();
-        let probe = litink_core::audio::probe(&wav, "audio/wav").unwrap();
-        assert_eq!((probe.samples, probe.sample_rate), (2400, PCM_RATE));
-        assert_eq!(
-            with_header(&Bytes::from_static(&[1])).unwrap_err().code(),
-            "not_audio"
-        );
     }
 }

@@ -3,21 +3,24 @@
 use std::sync::atomic::Ordering;
 
 use litink_core::{
-    Charge, Error, ErrorKind, Result, Retry,
-    provider::{Generated, Output, Role, TextRequest, Usage},
+    Charge, Result, Retry,
+    provider::{Generated, Output, Role, Spent, TextRequest, Usage},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    client::nonsense,
     dialect::{SchemaSupport, TextApi},
     provider::Call,
+};
+use crate::vendor::{
+    client::{Answer, nonsense},
+    said::{Ended, MAX_TEXT_BYTES, checked, paid, used},
     schema,
 };
 
-/// A book's worth of words is a tenth of this.
-const MAX_BYTES: u64 = 32 << 20;
+pub(super) mod background;
+mod streamed;
 
 /// What either interface answered, in one shape.
 struct Said {
@@ -29,104 +32,55 @@ struct Said {
     ended: Ended,
 }
 
-enum Ended {
-    Whole,
-    Cut,
-    Filtered,
-    Refused,
-}
-
 pub(super) async fn write(call: &Call<'_>, request: &TextRequest) -> Result<Generated> {
     let (path, body) = match call.endpoint.config.text_api {
         TextApi::Responses => ("responses", responses(call, request)),
         TextApi::Chat => ("chat/completions", chat(call, request)),
     };
-    let answer = call.json(path, body, MAX_BYTES).await?;
+    let answer = match (call.context.deltas.is_some(), call.endpoint.config.text_api) {
+        (false, _) => call.json(path, body, MAX_TEXT_BYTES).await?,
+        (true, TextApi::Responses) => {
+            let mut gather = streamed::Responses::default();
+            call.stream(path, body, MAX_TEXT_BYTES, &mut gather).await?
+        }
+        (true, TextApi::Chat) => {
+            let mut gather = streamed::Chat::default();
+            let mut body = body;
+            body.insert("stream_options".into(), json!({ "include_usage": true }));
+            call.stream(path, body, MAX_TEXT_BYTES, &mut gather).await?
+        }
+    };
     let said = match call.endpoint.config.text_api {
         TextApi::Responses => answer.json::<Response>()?.said()?,
         TextApi::Chat => answer.json::<Completion>()?.said()?,
     };
-    let text = checked(said.text, &said.ended, request)?;
-    let mut made = Generated::new(Output::Text { text });
-    made.model = said.model;
-    made.usage = said.usage;
-    made.cost_nanos = said.cost_nanos;
-    made.request_id = answer.request_id();
-    if let Some(tier) = said
+    made(call, request, said, &answer)
+}
+
+/// What was said, looked at, with what it used.
+fn made(call: &Call<'_>, request: &TextRequest, said: Said, answer: &Answer) -> Result<Generated> {
+    let tier = said
         .tier
-        .filter(|it| !matches!(it.as_str(), "default" | "auto" | ""))
-    {
+        .filter(|it| !matches!(it.as_str(), "default" | "auto" | ""));
+    if tier.is_some() {
         // It has other prices than those of the catalog.
         call.priced.store(false, Ordering::Relaxed);
-        made.warnings.push(format!("served in the tier {tier}"));
     }
+    let mut spent = Spent::new(said.usage);
+    spent.cost_nanos = said.cost_nanos;
+    let text = checked(said.text, &said.ended, request).map_err(|error| used(error, &spent))?;
+    let mut made = Generated::new(Output::Text { text });
+    made.model = said.model;
+    made.usage = spent.usage;
+    made.cost_nanos = spent.cost_nanos;
+    made.request_id = answer.request_id();
+    made.warnings
+        .extend(tier.map(|tier| format!("served in the tier {tier}")));
     if call.request.variant > 0 {
         made.warnings
             .push("another take is left to chance: models take no number for it".into());
     }
     Ok(made)
-}
-
-fn checked(text: String, ended: &Ended, request: &TextRequest) -> Result<String> {
-    match ended {
-        Ended::Whole => {}
-        Ended::Cut => {
-            return Err(paid(
-                "output_truncated",
-                "the model stopped at its limit of tokens; allow more, or ask for less",
-            ));
-        }
-        Ended::Filtered => {
-            return Err(paid(
-                "content_refused",
-                "the vendor's rules of content stopped the answer; change what is asked for",
-            ));
-        }
-        Ended::Refused => {
-            return Err(paid(
-                "refused",
-                "the model declined; change what is asked for, or name another model",
-            ));
-        }
-    }
-    let Some(wanted) = &request.schema else {
-        if text.trim().is_empty() {
-            return Err(paid("empty_reply", "the model said nothing").with_retry(Retry::Backoff));
-        }
-        return Ok(text);
-    };
-    let mismatch = || {
-        paid(
-            "schema_mismatch",
-            "the model's answer does not fit the JSON schema; try again, or name another model",
-        )
-        .with_retry(Retry::Backoff)
-    };
-    let mut value: Value = serde_json::from_str(unfenced(&text)).map_err(|_| mismatch())?;
-    schema::without_nulls(wanted, &mut value);
-    if schema::fits(wanted, &value) {
-        Ok(value.to_string())
-    } else {
-        Err(mismatch())
-    }
-}
-
-/// JSON without the fence that models like to put around it.
-fn unfenced(text: &str) -> &str {
-    let text = text.trim();
-    let Some(inner) = text
-        .strip_prefix("```")
-        .and_then(|it| it.strip_suffix("```"))
-    else {
-        return text;
-    };
-    inner.strip_prefix("json").unwrap_or(inner).trim()
-}
-
-fn paid(code: &'static str, message: &str) -> Error {
-    Error::new(ErrorKind::Provider, message)
-        .with_code(code)
-        .with_charge(Charge::Yes)
 }
 
 fn responses(call: &Call<'_>, request: &TextRequest) -> Map<String, Value> {
@@ -264,6 +218,7 @@ impl Tokens {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Response {
+    id: Option<String>,
     status: Option<String>,
     incomplete_details: Option<Incomplete>,
     output: Vec<Item>,

@@ -3,14 +3,18 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use litink_core::{
     Result,
-    provider::{Generated, Output, SpeechMark, TranscriptionRequest},
+    provider::{Generated, Output, TranscriptionRequest},
 };
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    client::Body, dialect::Audio, image::stored, multipart::Form, provider::Call, text::Tokens,
+use super::{dialect::Audio, provider::Call, text::Tokens};
+use crate::vendor::{
+    client::Body,
+    marks::{Timed, marks},
+    media::stored,
+    multipart::Form,
 };
 
 /// What the endpoint takes.
@@ -30,14 +34,6 @@ struct Transcript {
     usage: Option<Tokens>,
 }
 
-#[derive(Deserialize)]
-struct Timed {
-    #[serde(alias = "text", default)]
-    word: String,
-    start: f64,
-    end: f64,
-}
-
 /// A number, or a number in quotes, as whisper-1 once said it.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -47,7 +43,7 @@ enum Seconds {
 }
 
 pub(super) async fn hear(call: &Call<'_>, request: &TranscriptionRequest) -> Result<Generated> {
-    let bytes = stored(call, &request.audio, MAX_SENT).await?;
+    let bytes = stored(call.context, &request.audio, MAX_SENT).await?;
     let ending = ending(&request.audio.media_type);
     // BCP 47 to ISO 639-1.
     let language = request.language.as_deref();
@@ -82,10 +78,7 @@ pub(super) async fn hear(call: &Call<'_>, request: &TranscriptionRequest) -> Res
         Body::Json(Value::Object(body))
     };
     let path = "audio/transcriptions";
-    let endpoint = call.endpoint;
-    let answer = endpoint
-        .send(Method::POST, path, body, call.context, MAX_BYTES)
-        .await?;
+    let answer = call.send(Method::POST, path, body, MAX_BYTES).await?;
     let heard: Transcript = answer.json()?;
     let times = heard.words.filter(|it| !it.is_empty()).or(heard.segments);
     let marks = marks(&heard.text, &times.unwrap_or_default());
@@ -123,36 +116,6 @@ fn has_times(call: &Call<'_>) -> bool {
     !call.endpoint.config.dialect.catalog || call.model.starts_with("whisper")
 }
 
-/// Where each word, or segment, stands in the text: they come in its order, with other spaces.
-fn marks(text: &str, times: &[Timed]) -> Vec<SpeechMark> {
-    let mut from = 0;
-    let mut last_ms = 0;
-    let mut marks = Vec::with_capacity(times.len());
-    for timed in times {
-        let word = timed.word.trim();
-        let Some(at) = text.get(from..).and_then(|rest| rest.find(word)) else {
-            continue;
-        };
-        let sane = timed.start.is_finite() && timed.end.is_finite();
-        if word.is_empty() || !sane {
-            continue;
-        }
-        let ms = |seconds: f64| (seconds.max(0.0) * 1_000.0).round() as u64;
-        let (text_start, text_end) = (from + at, from + at + word.len());
-        // Times that overlap by a breath are put in order.
-        let start_ms = ms(timed.start).max(last_ms);
-        let end_ms = ms(timed.end).max(start_ms);
-        marks.push(SpeechMark {
-            text_start,
-            text_end,
-            start_ms,
-            end_ms,
-        });
-        (from, last_ms) = (text_end, start_ms);
-    }
-    marks
-}
-
 fn ending(media_type: &str) -> &'static str {
     match media_type.split(';').next().unwrap_or_default().trim() {
         "audio/mpeg" | "audio/mp3" => "mp3",
@@ -161,36 +124,5 @@ fn ending(media_type: &str) -> &'static str {
         "audio/ogg" => "ogg",
         "audio/webm" => "webm",
         _ => "wav",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_found_in_the_text_in_their_order() {
-        let timed = |word: &str, start, end| Timed {
-            word: word.into(),
-            start,
-            end,
-        };
-        let text = "The clock. The clock struck Zoë.";
-        let times = [
-            timed(" The", 0.0, 0.2),
-            timed("clock", 0.2, 0.5),
-            timed("The", 0.45, 0.7),
-            timed("uh", 0.7, 0.8),
-            timed("Zoë", 1.0, 1.5),
-            timed("clock", f64::NAN, 2.0),
-        ];
-        let marks = marks(text, &times);
-        let words: Vec<_> = marks
-            .iter()
-            .map(|it| &text[it.text_start..it.text_end])
-            .collect();
-        assert_eq!(words, ["The", "clock", "The", "Zoë"]);
-        assert!(marks.is_sorted_by_key(|it| (it.text_start, it.start_ms)));
-        assert_eq!((marks[3].start_ms, marks[3].end_ms), (1_000, 1_500));
     }
 }

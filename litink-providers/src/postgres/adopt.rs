@@ -1,7 +1,10 @@
 //! Tables that are there without a history of migrations: litink's own are gone on with, others'
 //! are left alone.
 
-use litink_core::{Error, ErrorKind, Result, schema::TABLES};
+use litink_core::{
+    Error, ErrorKind, Result,
+    schema::{TABLES, Table},
+};
 use litink_migrations::POSTGRES;
 use sqlx::PgConnection;
 
@@ -24,6 +27,11 @@ const MARKS: &[&str] = &[
     "to_regprocedure('litink.queue_turn(jsonb)') IS NOT NULL",
     "to_regprocedure('litink.queue_control(jsonb)') IS NOT NULL",
     "to_regprocedure('litink.cache_call(jsonb)') IS NOT NULL",
+    "to_regclass('public.schedules') IS NOT NULL",
+    "to_regclass('public.budgets') IS NOT NULL",
+    "to_regprocedure('litink.cache_rate(jsonb)') IS NOT NULL",
+    "EXISTS (SELECT FROM information_schema.columns WHERE table_schema = 'public'
+        AND table_name = 'books' AND column_name = 'decisions')",
 ];
 
 /// The table of the history, should it be gone, with the rights that the migrations gave it.
@@ -60,7 +68,7 @@ pub(super) async fn adopt(connection: &mut PgConnection) -> Result<u32> {
     if tables.is_empty() {
         return Ok(0);
     }
-    if !are_litinks(connection).await? {
+    if !are_litinks(connection, &tables).await? {
         return Err(foreign(&tables));
     }
     let marks: Vec<bool> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
@@ -93,12 +101,40 @@ pub(super) async fn adopt(connection: &mut PgConnection) -> Result<u32> {
     Ok(version)
 }
 
-/// Whether all tables are there and have the columns that litink gives them.
-async fn are_litinks(connection: &mut PgConnection) -> Result<bool> {
+/// Columns that tables of the first migration were given by a later one.
+const LATER: &[(Table, &[&str])] = &[
+    (Table::Books, &["identifiers", "series", "decisions"]),
+    (
+        Table::Generations,
+        &[
+            "cost_source",
+            "priced_nanos",
+            "unsettled_nanos",
+            "reservation",
+            "input_tokens",
+            "output_tokens",
+            "input_chars",
+            "input_ms",
+            "output_ms",
+            "images",
+        ],
+    ),
+];
+
+/// Whether all tables are there and have the columns that litink gave them at first. Of the tables
+/// that came after the first migration, those that are there.
+async fn are_litinks(connection: &mut PgConnection, found: &[String]) -> Result<bool> {
     let columns: Vec<String> = TABLES
         .iter()
+        .filter(|def| {
+            let first = !matches!(def.table, Table::Schedules | Table::Budgets);
+            first || found.iter().any(|name| name == def.name)
+        })
         .flat_map(|def| {
+            let later = LATER.iter().find(|(table, _)| *table == def.table);
+            let later = later.map_or(&[][..], |(_, columns)| columns);
             def.columns()
+                .filter(move |column| !later.contains(&column.name))
                 .map(|column| format!("{}.{}", def.name, column.name))
         })
         .collect();

@@ -3,7 +3,10 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use litink_core::{Error, Result, ResultExt, cache::Cache};
+use litink_core::{
+    Error, Result, ResultExt,
+    cache::{Admission, Cache, RateRequest},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -91,6 +94,29 @@ impl Cache for PostgresCache {
         reply
             .and_then(|reply| reply.as_i64().ok_or_else(other_form))
             .operation("cache.increment")
+    }
+
+    async fn rate(&self, key: &str, request: &RateRequest) -> Result<Admission> {
+        let steps = request.steps()?;
+        let limits = steps.limits.iter().map(|step| {
+            json!({ "name": step.name, "window": step.window, "add": step.add, "least": step.least })
+        });
+        let request = json!({
+            "key": key,
+            "limits": limits.collect::<Vec<_>>(),
+            "max_wait": steps.max_wait,
+            "throttle": steps.throttle,
+            "call": Uuid::new_v4(),
+        });
+        let statement = "SELECT litink.cache_rate($1)";
+        let reply = self.database.call(statement, &request).await;
+        let reply = reply.and_then(|reply| reply.map_err(|refusal| refusal.of(&[])));
+        let reply = reply.operation("cache.rate")?;
+        let wait = reply["wait"].as_u64();
+        match (reply["admitted"].as_bool(), wait.map(Duration::from_micros)) {
+            (Some(admitted), Some(wait)) => Ok(Admission { admitted, wait }),
+            _ => Err(other_form()),
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub struct PostgresDatabase {
 #[derive(Debug)]
 struct Inner {
     pool: PgPool,
+    /// One connection, made by who calls first: it is that runtime's.
+    beats: PgPool,
     options: PostgresOptions,
     health: Arc<Health>,
     /// The schema's version before this opened it.
@@ -130,6 +132,7 @@ impl PostgresDatabase {
     /// Closes all connections; calls that follow fail.
     pub async fn close(&self) {
         self.inner.pool.close().await;
+        self.inner.beats.close().await;
     }
 
     /// Calls a function of the database: one JSON value in, one out, or the function's refusal.
@@ -138,11 +141,30 @@ impl PostgresDatabase {
         statement: &'static str,
         request: &Value,
     ) -> Result<Result<Value, Refusal>> {
+        self.ask_on(&self.inner.pool, statement, request).await
+    }
+
+    /// As [`call`](Self::call), on a connection that nothing else stands before, and that lives on
+    /// the runtime of whoever called this first.
+    pub(super) async fn beat(
+        &self,
+        statement: &'static str,
+        request: &Value,
+    ) -> Result<Result<Value, Refusal>> {
+        self.ask_on(&self.inner.beats, statement, request).await
+    }
+
+    async fn ask_on(
+        &self,
+        pool: &PgPool,
+        statement: &'static str,
+        request: &Value,
+    ) -> Result<Result<Value, Refusal>> {
         let begun = Instant::now();
         let deadline = begun + self.inner.options.deadline;
         let mut pause = Duration::from_millis(10);
         loop {
-            let attempt = timeout_at(deadline, self.attempt(statement, request)).await;
+            let attempt = timeout_at(deadline, self.attempt(pool, statement, request)).await;
             let error = match attempt {
                 Ok(Ok(reply)) => return Ok(Ok(reply)),
                 Ok(Err(error)) => error,
@@ -223,8 +245,13 @@ impl PostgresDatabase {
         connected.err().map(|error| error::judge(error).error())
     }
 
-    async fn attempt(&self, statement: &'static str, request: &Value) -> sqlx::Result<Value> {
-        let Inner { pool, options, .. } = &*self.inner;
+    async fn attempt(
+        &self,
+        pool: &PgPool,
+        statement: &'static str,
+        request: &Value,
+    ) -> sqlx::Result<Value> {
+        let options = &self.inner.options;
         let query = sqlx::query_scalar::<_, Json<Value>>(statement).bind(Json(request));
         if options.pooler == Pooler::None {
             return Ok(query.fetch_one(pool).await?.0);
@@ -260,7 +287,8 @@ async fn open(options: PostgresOptions) -> Result<Inner> {
         cut_at: AtomicU64::new(0),
     });
     let inner = Inner {
-        pool: pool(&options, Arc::clone(&health)),
+        pool: pool(&options, options.connections, Arc::clone(&health)),
+        beats: pool(&options, 1, Arc::clone(&health)),
         options,
         health,
         found,
@@ -276,10 +304,10 @@ async fn open(options: PostgresOptions) -> Result<Inner> {
     Ok(inner)
 }
 
-fn pool(options: &PostgresOptions, health: Arc<Health>) -> PgPool {
+fn pool(options: &PostgresOptions, connections: u32, health: Arc<Health>) -> PgPool {
     let for_session = options.clone();
     PgPoolOptions::new()
-        .max_connections(options.connections)
+        .max_connections(connections)
         .acquire_timeout(options.deadline.min(KEEP_TRYING))
         .test_before_acquire(false)
         .before_acquire(move |connection, meta| {

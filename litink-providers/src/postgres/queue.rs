@@ -5,7 +5,7 @@ use litink_core::{
     Error, JobId, Result, ResultExt, SessionId,
     queue::{
         Beat, Command, Durability, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
-        QueueCapabilities, Session, Turn, WorkerInfo, validate,
+        QueueCapabilities, Session, Settle, Turn, WorkerInfo, WorkerState, validate,
     },
     repository::Page,
 };
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, types::Json};
 
 use super::{PostgresDatabase, error};
+use crate::sql_functions::Refusal;
 
 mod replies;
 mod requests;
@@ -31,8 +32,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 ///   one after another.
 /// - While a turn waits, one connection listens for all of this process; behind a pooler by
 ///   transaction, where nobody can listen, waiting turns look two to four times a second instead.
-/// - Final jobs are kept in a table of their own until they are pruned ([`Command::Prune`]), five
-///   thousand in a transaction.
+/// - Final jobs are kept in a table of their own until they are pruned ([`Command::Prune`]): a million
+///   at once where a whole partition is old enough, which is dropped; the others by five thousand.
 /// - The clock is the server's. What is acknowledged is on its disk, as far as its
 ///   `synchronous_commit` and `fsync` say so.
 #[derive(Clone, Debug)]
@@ -71,20 +72,73 @@ impl PostgresQueue {
         jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>> {
         validate::jobs(jobs, self.capabilities())?;
-        let query = sqlx::query_scalar::<_, Json<Value>>("SELECT litink.queue_enqueue($1)")
-            .persistent(false);
-        let Json(reply) = query
-            .bind(Json(requests::enqueue(jobs, true)))
-            .fetch_one(connection)
-            .await
-            .map_err(|error| error::judge(error).error())
-            .operation("queue.enqueue")?;
+        let request = requests::enqueue(jobs, true);
+        let reply = call_in(connection, "SELECT litink.queue_enqueue($1)", request).await;
+        let reply = reply.operation("queue.enqueue")?;
         replies::enqueued(jobs, &reply).operation("queue.enqueue")
+    }
+
+    /// Settles jobs of a session in the caller's transaction, as
+    /// [`exchange`](Queue::exchange) does: what the job wrote and its end are there together, or
+    /// neither is. Says which count. Its role needs the rights of `service_role`.
+    ///
+    /// Until the transaction ends, nobody else changes these jobs; where they have limits, nobody
+    /// begins a job that has any, so keep it short.
+    ///
+    /// # Errors
+    /// [`litink_core::ErrorKind::Conflict`] (code `session_lost`) where the session has expired, and
+    /// those of the database; the transaction has failed then.
+    pub async fn settle_in(
+        &self,
+        connection: &mut PgConnection,
+        session: SessionId,
+        settles: &[Settle],
+    ) -> Result<Vec<bool>> {
+        let request = requests::settles(session, settles);
+        let reply = call_in(connection, "SELECT litink.queue_settle_in($1)", request).await;
+        let reply = reply.operation("queue.settle")?;
+        serde_json::from_value(reply)
+            .map_err(|_| replies::other_form())
+            .operation("queue.settle")
     }
 
     async fn call(&self, statement: &'static str, request: &Value) -> Result<Value> {
         call(&self.database, statement, request).await
     }
+
+    /// The number of jobs that a call says it touched.
+    async fn count(&self, statement: &'static str, request: &Value) -> Result<u64> {
+        let reply = self.call(statement, request).await;
+        reply
+            .and_then(|reply| reply.as_u64().ok_or_else(replies::other_form))
+            .operation("queue.control")
+    }
+}
+
+/// The sessions that are alive: id, worker, times in microseconds, and how many jobs each holds.
+const WORKERS: &str = "SELECT coalesce(jsonb_agg(jsonb_build_array(s.id, s.worker,
+        (extract(epoch FROM s.opened_at) * 1000000)::bigint,
+        (extract(epoch FROM s.lease) * 1000000)::bigint,
+        (extract(epoch FROM s.expires_at) * 1000000)::bigint,
+        (SELECT count(*) FROM litink.jobs j WHERE j.session = s.id)
+    ) ORDER BY s.opened_at, s.id), '[]')
+    FROM litink.job_sessions s, (SELECT $1::jsonb) _ WHERE s.expires_at > clock_timestamp()";
+
+/// Calls a function of the queue in somebody's transaction.
+async fn call_in(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    request: Value,
+) -> Result<Value> {
+    let query = sqlx::query_scalar::<_, Json<Value>>(statement).persistent(false);
+    let reply = query.bind(Json(request)).fetch_one(connection).await;
+    let error = match reply {
+        Ok(Json(reply)) => return Ok(reply),
+        Err(error) => error,
+    };
+    let refusal = error::database_error(&error)
+        .and_then(|raised| Refusal::parse(raised.code(), raised.detail()));
+    Err(refusal.map_or_else(|| error::judge(error).error(), refused))
 }
 
 /// Calls a function of the queue.
@@ -93,13 +147,14 @@ async fn call(
     statement: &'static str,
     request: &Value,
 ) -> Result<Value> {
-    database
-        .call(statement, request)
-        .await?
-        .map_err(|refusal| match refusal.code() {
-            "session_lost" => validate::session_lost(),
-            _ => refusal.of(&[]),
-        })
+    database.call(statement, request).await?.map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal.code() {
+        "session_lost" => validate::session_lost(),
+        _ => refusal.of(&[]),
+    }
 }
 
 #[async_trait]
@@ -110,6 +165,7 @@ impl Queue for PostgresQueue {
             .with_shared(true)
             .with_limits(true)
             .with_fairness(true)
+            .with_heartbeats_apart(true)
     }
 
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
@@ -128,7 +184,7 @@ impl Queue for PostgresQueue {
         let id = SessionId::random();
         let lease = requests::micros(self.lease);
         let request =
-            json!({ "session": id, "worker": requests::text(&worker.name), "lease": lease });
+            json!({ "session": id, "worker": requests::text(&worker.to_text()), "lease": lease });
         self.call("SELECT litink.queue_open($1)", &request)
             .await
             .operation("queue.open")?;
@@ -146,7 +202,8 @@ impl Queue for PostgresQueue {
 
     async fn heartbeat(&self, session: SessionId) -> Result<Beat> {
         let request = json!({ "session": session });
-        let reply = self.call("SELECT litink.queue_beat($1)", &request).await;
+        let reply = self.database.beat("SELECT litink.queue_beat($1)", &request);
+        let reply = reply.await.and_then(|reply| reply.map_err(refused));
         reply
             .and_then(|reply| replies::beat(&reply))
             .operation("queue.heartbeat")
@@ -161,14 +218,25 @@ impl Queue for PostgresQueue {
     async fn control(&self, command: &Command) -> Result<u64> {
         validate::command(command, self.capabilities())?;
         let request = requests::control(command)?;
+        let is_prune = matches!(command, Command::Prune { .. });
         let mut touched = 0;
+        if is_prune {
+            // Whole partitions first, one in a transaction.
+            loop {
+                let dropped = self
+                    .count("SELECT litink.queue_history($1)", &request)
+                    .await?;
+                touched += dropped;
+                if dropped == 0 {
+                    break;
+                }
+            }
+        }
         loop {
-            let reply = self.call("SELECT litink.queue_control($1)", &request).await;
-            let now = reply
-                .and_then(|reply| reply.as_u64().ok_or_else(replies::other_form))
-                .operation("queue.control")?;
+            let now = self
+                .count("SELECT litink.queue_control($1)", &request)
+                .await?;
             touched += now;
-            let is_prune = matches!(command, Command::Prune { .. });
             if !is_prune || now < requests::PRUNED {
                 return Ok(touched);
             }
@@ -206,5 +274,10 @@ impl Queue for PostgresQueue {
         reply
             .and_then(|reply| replies::stats(&reply))
             .operation("queue.stats")
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        let reply = self.call(WORKERS, &Value::Null).await;
+        reply.and_then(replies::workers).operation("queue.workers")
     }
 }

@@ -2,7 +2,10 @@ use std::{fmt, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use litink_core::{Error, Result, ResultExt, cache::Cache};
+use litink_core::{
+    Error, Result, ResultExt,
+    cache::{Admission, Cache, RateRequest},
+};
 use redis::{Cmd, Script};
 
 use super::{
@@ -103,5 +106,30 @@ impl Cache for RedisCache {
             error::of(&error)
         })
         .operation("cache.increment")
+    }
+
+    async fn rate(&self, key: &str, request: &RateRequest) -> Result<Admission> {
+        let steps = request.steps()?;
+        let mut args = vec![
+            Arg::text("rate"),
+            Arg::text(key),
+            Arg::text(steps.max_wait),
+            Arg::text(steps.throttle),
+        ];
+        for step in &steps.limits {
+            args.push(Arg::text(&step.name));
+            args.extend([step.window, step.add, step.least].map(Arg::text));
+        }
+        // Taken twice is taken once too often; a broken connection is for the caller to try again.
+        let taken: Result<(i64, String)> = self
+            .server
+            .run_once(&SCRIPT, &args)
+            .await
+            .map_err(|error| error::of(&error));
+        let (admitted, wait) = taken.operation("cache.rate")?;
+        Ok(Admission {
+            admitted: admitted == 1,
+            wait: Duration::from_micros(wait.parse().unwrap_or(0)),
+        })
     }
 }

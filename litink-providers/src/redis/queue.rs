@@ -5,7 +5,7 @@ use litink_core::{
     JobId, Result, ResultExt, SessionId,
     queue::{
         Beat, Command, Durability, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
-        QueueCapabilities, Session, Turn, WorkerInfo, validate,
+        QueueCapabilities, Session, Turn, WorkerInfo, WorkerState, validate,
     },
     repository::Page,
 };
@@ -89,6 +89,7 @@ impl Queue for RedisQueue {
             .with_shared(true)
             .with_limits(true)
             .with_fairness(true)
+            .with_heartbeats_apart(true)
     }
 
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
@@ -115,7 +116,7 @@ impl Queue for RedisQueue {
             Arg::text("open"),
             Arg::id(id.0),
             Arg::text(micros(lease)),
-            Arg::text(&worker.name),
+            Arg::text(worker.to_text()),
         ];
         let opened: Result<redis::Value> = self.server.run(&scripts::SESSIONS, &args).await;
         opened.operation("queue.open")?;
@@ -168,6 +169,12 @@ impl Queue for RedisQueue {
 
     async fn stats(&self) -> Result<Vec<KindStats>> {
         reading::stats(&self.server).await.operation("queue.stats")
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        reading::workers(&self.server)
+            .await
+            .operation("queue.workers")
     }
 }
 

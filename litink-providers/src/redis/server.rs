@@ -143,7 +143,7 @@ impl RedisServer {
         let mut tries = Tries::new();
         loop {
             match command.query_async(&mut self.connection.clone()).await {
-                Err(error) if tries.pause(&error).await => {}
+                Err(error) if tries.pause(&error).await => leave(&self.connection, &error).await,
                 asked => return asked,
             }
         }
@@ -184,9 +184,18 @@ async fn run<T: FromRedisValue>(
     let mut tries = Tries::new();
     loop {
         match run_once(connection, script, args).await {
-            Err(error) if tries.pause(&error).await => {}
+            Err(error) if tries.pause(&error).await => leave(connection, &error).await,
             ran => return ran.map_err(|error| error::of(&error)),
         }
+    }
+}
+
+/// Has a server close the connection that was the primary and is not any more: the next one goes
+/// where the address leads now. Left open, it would lead to the replica for good.
+async fn leave(connection: &ConnectionManager, error: &RedisError) {
+    if error.code() == Some("READONLY") {
+        let quit = redis::cmd("QUIT").exec_async(&mut connection.clone()).await;
+        tracing::debug!(?quit, "this Redis has become a replica");
     }
 }
 

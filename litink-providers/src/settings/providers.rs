@@ -10,6 +10,54 @@ use super::{Secret, bad, given, number};
 pub struct ProviderSettings {
     /// The provider `openai`.
     pub openai: OpenAiSettings,
+    /// The provider `anthropic` (`ANTHROPIC_API_KEY`, `ANTHROPIC_BASE_URL`,
+    /// `LITINK_ANTHROPIC_TEXT_MODEL`).
+    pub anthropic: VendorSettings,
+    /// The provider `gemini` (`GEMINI_API_KEY`, `GEMINI_BASE_URL`, `LITINK_GEMINI_TEXT_MODEL`,
+    /// `LITINK_GEMINI_SPEECH_MODEL`, `LITINK_GEMINI_VIDEO_MODEL`, `LITINK_GEMINI_VOICE`).
+    pub gemini: VendorSettings,
+    /// The provider `elevenlabs` (`ELEVENLABS_API_KEY`, `ELEVENLABS_BASE_URL`,
+    /// `LITINK_ELEVENLABS_SPEECH_MODEL`, `LITINK_ELEVENLABS_VOICE`).
+    pub elevenlabs: VendorSettings,
+}
+
+/// A vendor. There is such a provider where a key or an address is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct VendorSettings {
+    /// The key.
+    pub api_key: Option<Secret>,
+    /// The address, with its version (`/v1`, `/v1beta`). Default: the vendor's own.
+    pub base_url: Option<String>,
+    /// The model for text where a run names none. Default: the catalog's.
+    pub text_model: Option<String>,
+    /// The model for speech, of vendors that speak. Default: the catalog's.
+    pub speech_model: Option<String>,
+    /// The model for films, of vendors that make them. Default: the catalog's.
+    pub video_model: Option<String>,
+    /// The voice where a run names none, of vendors that speak. Default: the catalog's first.
+    pub voice: Option<String>,
+    /// Tokens that a model may write where a request sets no bound. Default 8192.
+    pub max_output_tokens: Option<u32>,
+    /// Calls at once in one process. Default 16.
+    pub max_concurrency: Option<u32>,
+    /// What to do with a call that may have been paid although no answer came: `resend`, or `hold`
+    /// until its run is resumed. Default: resend.
+    pub on_ambiguous: Option<OnAmbiguous>,
+}
+
+impl VendorSettings {
+    /// As [`OpenAiSettings::fill`]: a key is sent to its own address only.
+    fn fill(&mut self, variables: Self) {
+        let other_address = variables.base_url.is_some() && variables.base_url != self.base_url;
+        if other_address {
+            self.base_url = variables.base_url;
+            self.api_key = variables.api_key;
+        } else if self.base_url.is_none() || self.api_key.is_none() {
+            self.api_key = variables.api_key.or(self.api_key.take());
+        }
+    }
 }
 
 /// OpenAI, or an endpoint shaped after it. There is such a provider where a key or an address is
@@ -41,6 +89,10 @@ pub struct OpenAiSettings {
     pub embedding_model: Option<String>,
     /// The model for transcripts (`LITINK_OPENAI_TRANSCRIPTION_MODEL`).
     pub transcription_model: Option<String>,
+    /// The model for films (`LITINK_OPENAI_VIDEO_MODEL`), of endpoints that have `/videos`.
+    pub video_model: Option<String>,
+    /// Whether text of Responses is worked on in the background and asked for by its id. Default no.
+    pub background: bool,
     /// The voice where a run names none (`LITINK_OPENAI_VOICE`). Default `alloy`.
     pub voice: Option<String>,
     /// What speech comes as: `wav` (the default), `mp3`, `flac`, `pcm`.
@@ -49,6 +101,12 @@ pub struct OpenAiSettings {
     /// As `speech_format` of a build that has the provider.
     #[cfg(not(feature = "openai"))]
     pub speech_format: Option<String>,
+    /// The interface for speech: `speech` or `realtime`. Default: by the model.
+    #[cfg(feature = "openai")]
+    pub speech_api: Option<crate::openai::SpeechApi>,
+    /// As `speech_api` of a build that has the provider.
+    #[cfg(not(feature = "openai"))]
+    pub speech_api: Option<String>,
     /// The interface for text: `responses` or `chat`. Default: the dialect's.
     #[cfg(feature = "openai")]
     pub text_api: Option<crate::openai::TextApi>,
@@ -74,7 +132,15 @@ impl ProviderSettings {
             "OPENAI_IMAGE_MODEL" => openai.image_model = text,
             "OPENAI_EMBEDDING_MODEL" => openai.embedding_model = text,
             "OPENAI_TRANSCRIPTION_MODEL" => openai.transcription_model = text,
+            "OPENAI_VIDEO_MODEL" => openai.video_model = text,
             "OPENAI_VOICE" => openai.voice = text,
+            "ANTHROPIC_TEXT_MODEL" => self.anthropic.text_model = text,
+            "GEMINI_TEXT_MODEL" => self.gemini.text_model = text,
+            "GEMINI_SPEECH_MODEL" => self.gemini.speech_model = text,
+            "GEMINI_VIDEO_MODEL" => self.gemini.video_model = text,
+            "GEMINI_VOICE" => self.gemini.voice = text,
+            "ELEVENLABS_SPEECH_MODEL" => self.elevenlabs.speech_model = text,
+            "ELEVENLABS_VOICE" => self.elevenlabs.voice = text,
             "OPENAI_MAX_CONCURRENCY" => openai.max_concurrency = Some(number(name, value)?),
             _ => return Ok(false),
         }
@@ -87,7 +153,35 @@ impl ProviderSettings {
         }
         #[cfg(feature = "openai")]
         crate::openai::OpenAiConfig::from_settings(&self.openai)?;
+        #[cfg(feature = "anthropic")]
+        crate::vendor::VendorConfig::from_settings(&crate::anthropic::VENDOR, &self.anthropic)?;
+        #[cfg(feature = "gemini")]
+        crate::vendor::VendorConfig::from_settings(&crate::gemini::VENDOR, &self.gemini)?;
+        #[cfg(feature = "elevenlabs")]
+        crate::vendor::VendorConfig::from_settings(&crate::elevenlabs::VENDOR, &self.elevenlabs)?;
         Ok(())
+    }
+
+    /// Takes a variable under a vendor's own name, if it is one.
+    pub(super) fn set_vendors(&mut self, name: &str, value: String) {
+        let text = |value: String| Some(value).filter(|it| !it.is_empty());
+        match name {
+            "ANTHROPIC_API_KEY" => self.anthropic.api_key = given(value),
+            "ANTHROPIC_BASE_URL" => self.anthropic.base_url = text(value),
+            "GEMINI_API_KEY" => self.gemini.api_key = given(value),
+            "GEMINI_BASE_URL" => self.gemini.base_url = text(value),
+            "ELEVENLABS_API_KEY" => self.elevenlabs.api_key = given(value),
+            "ELEVENLABS_BASE_URL" => self.elevenlabs.base_url = text(value),
+            _ => self.openai.set_vendors(name, value),
+        }
+    }
+
+    /// The variables win over the file; see [`OpenAiSettings::fill`] for keys and addresses.
+    pub(super) fn fill(&mut self, variables: Self) {
+        self.openai.fill(variables.openai);
+        self.anthropic.fill(variables.anthropic);
+        self.gemini.fill(variables.gemini);
+        self.elevenlabs.fill(variables.elevenlabs);
     }
 }
 

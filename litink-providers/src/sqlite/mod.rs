@@ -17,5 +17,7 @@ mod writer;
 
 pub use database::SqliteDatabase;
 pub use options::{Durability, SqliteOptions};
-pub use queue::SqliteQueue;
+pub use queue::{SqliteQueue, SqliteTransaction};
 pub use repository::SqliteRepository;
+/// Of the version that [`SqliteTransaction::connection`] is of.
+pub use rusqlite;

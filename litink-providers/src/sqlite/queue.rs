@@ -5,7 +5,7 @@ use litink_core::{
     JobId, Result, ResultExt, SessionId,
     queue::{
         Beat, Command, Durability, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
-        QueueCapabilities, Session, Turn, WorkerInfo, validate,
+        QueueCapabilities, Session, Turn, WorkerInfo, WorkerState, validate,
     },
     repository::{Cursor, Page},
 };
@@ -18,9 +18,12 @@ mod reading;
 mod rows;
 mod sessions;
 mod sharing;
+mod transaction;
 mod transitions;
 mod turns;
 mod waiting;
+
+pub use transaction::SqliteTransaction;
 
 /// The lease of [`SqliteQueue::new`]: a worker that dies is replaced within it, and a heartbeat
 /// every 5 s may fail twice in a row.
@@ -53,6 +56,27 @@ impl SqliteQueue {
         self.lease = lease;
         self
     }
+
+    /// Does statements of the caller's and changes of jobs in one transaction: all of them, or none
+    /// where `body` fails. It is on its disk, as far as the database's durability goes, when this
+    /// returns; others that write at the same time share the flush.
+    ///
+    /// # Errors
+    /// Those of `body`, and those of the database.
+    pub async fn transaction<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&SqliteTransaction<'_>) -> Result<T> + Send + 'static,
+    {
+        let capabilities = self.capabilities();
+        let done = self
+            .database
+            .write(move |tx| body(&SqliteTransaction::new(tx, capabilities)))
+            .await
+            .operation("queue.transaction")?;
+        self.database.announce();
+        Ok(done)
+    }
 }
 
 #[async_trait]
@@ -67,6 +91,7 @@ impl Queue for SqliteQueue {
             .with_shared(true)
             .with_limits(true)
             .with_fairness(true)
+            .with_heartbeats_apart(true)
     }
 
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
@@ -82,7 +107,7 @@ impl Queue for SqliteQueue {
     }
 
     async fn open(&self, worker: &WorkerInfo) -> Result<Session> {
-        let (worker, lease) = (worker.name.clone(), self.lease);
+        let (worker, lease) = (worker.to_text(), self.lease);
         let session = self
             .database
             .write(move |tx| sessions::open(tx, &worker, lease))
@@ -146,6 +171,13 @@ impl Queue for SqliteQueue {
             .read(reading::stats)
             .await
             .operation("queue.stats")
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        self.database
+            .read(reading::workers)
+            .await
+            .operation("queue.workers")
     }
 }
 

@@ -14,4 +14,5 @@ mod sqlite_conformance;
 mod sqlite_files;
 mod sqlite_model;
 mod sqlite_processes;
+mod sqlite_transactions;
 mod sqlite_writing;

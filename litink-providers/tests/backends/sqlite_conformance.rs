@@ -10,7 +10,7 @@ use litink_core::{
     Actor, JobId, Result, SessionId,
     queue::{
         Beat, Command, Enqueued, Exchanged, Job, JobQuery, KindStats, NewJob, Queue,
-        QueueCapabilities, Session, Turn, WorkerInfo,
+        QueueCapabilities, Session, Turn, WorkerInfo, WorkerState,
     },
     repository::{
         Commit, Committed, Page, Query, Repository, RepositoryCapabilities, Row, Tallied,
@@ -114,6 +114,10 @@ impl<Q: Queue> Queue for ByTurns<Q> {
 
     async fn stats(&self) -> Result<Vec<KindStats>> {
         self.next().stats().await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        self.next().workers().await
     }
 }
 

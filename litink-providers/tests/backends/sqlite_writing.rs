@@ -38,6 +38,9 @@ pub(crate) fn book(title: &str) -> Book {
         char_count: 0,
         warnings: vec![],
         visibility: Visibility::Private,
+        identifiers: Vec::new(),
+        series: None,
+        decisions: Vec::new(),
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn ordinary(seen: &Seen) -> Answer {
         "responses" => Answer::json(200, &response(&body)),
         "chat/completions" => Answer::json(200, &completion(&body)),
         "audio/speech" => speech(&body),
-        "images/generations" | "images/edits" => Answer::json(
+        "images" | "images/generations" | "images/edits" => Answer::json(
             200,
             &json!({
                 "created": 1, "data": [{ "b64_json": STANDARD.encode(tone_image()) }],
@@ -43,6 +43,12 @@ pub(crate) fn ordinary(seen: &Seen) -> Answer {
                 "usage": { "type": "duration", "seconds": 1 },
             }),
         ),
+        "videos" => Answer::json(200, &video("queued", 0)),
+        "videos/video_1" => Answer::json(200, &video("completed", 100)),
+        "videos/video_1/content" => {
+            let kind = vec![("content-type", "video/mp4".to_owned())];
+            Answer::Full(200, kind, film())
+        }
         _ => Answer::json(
             404,
             &json!({ "error": { "message": "no", "type": "x", "code": null } }),
@@ -89,6 +95,16 @@ fn completion(body: &Value) -> Value {
         "usage": { "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12,
                    "cost": 0.000_012_5 },
     })
+}
+
+pub(crate) fn video(status: &str, progress: u8) -> Value {
+    json!({ "id": "video_1", "object": "video", "status": status, "progress": progress,
+            "model": "a-model", "seconds": "4", "size": "1280x720", "error": null })
+}
+
+/// What begins as a film does.
+pub(crate) fn film() -> Bytes {
+    Bytes::from_static(b"\0\0\0\x14ftypisom\0\0\x02\0mp42\0\0\0\x0cmdatfilm")
 }
 
 fn embeddings(body: &Value) -> Value {

@@ -21,3 +21,9 @@ mod ollama {
 
     litink_core::provider_conformance!(Arc::new(Server::start().await.provider("ollama")));
 }
+
+mod openrouter {
+    use super::*;
+
+    litink_core::provider_conformance!(Arc::new(Server::start().await.provider("openrouter")));
+}

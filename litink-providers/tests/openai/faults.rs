@@ -233,3 +233,35 @@ async fn a_server_that_is_not_there_costs_nothing() {
     );
     shows_nothing(&error);
 }
+
+#[tokio::test]
+async fn what_is_left_of_limits_comes_with_replies_and_with_errors() {
+    let server = Server::start().await;
+    let provider = server.provider("openai");
+    for request in every() {
+        let limits = |answer: Answer| {
+            answer
+                .header("x-ratelimit-limit-requests", "500")
+                .header("x-ratelimit-remaining-requests", "120")
+                .header("x-ratelimit-reset-requests", "6m0s")
+        };
+        server.order(limits(full_of(429, "rate_limit_exceeded")).header("retry-after", "1"));
+        let error = made(&provider, &request).await.unwrap_err();
+        let told = error.rates().unwrap();
+        let [left] = told.limits.as_slice() else {
+            panic!("{told:?}");
+        };
+        let pair = (left.name.as_str(), left.remaining);
+        assert_eq!(pair, ("requests", 120));
+        assert_eq!(left.amount, Some(500));
+        assert_eq!(left.resets, Some(Duration::from_secs(360)));
+        let ordinary = server.ordinary(&server.seen().pop().unwrap());
+        server.order(limits(ordinary));
+        let made = made(&provider, &request).await.unwrap();
+        assert_eq!(&made.rates, told);
+    }
+}
+
+fn full_of(status: u16, code: &str) -> Answer {
+    Answer::json(status, &error(code))
+}

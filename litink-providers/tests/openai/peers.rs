@@ -266,3 +266,40 @@ async fn a_real_voice_speaks_through_the_same_endpoint() {
         "{probe:?}"
     );
 }
+
+#[tokio::test]
+async fn what_llmock_says_is_left_is_read() {
+    let Some(python) = installed("LITINK_TEST_OPENAI_PYTHON") else {
+        return;
+    };
+    let port = free_port();
+    let mut server = Command::new(python.join("bin/llmock"));
+    server.args([
+        "serve",
+        "-p",
+        &port.to_string(),
+        "--rpm",
+        "3",
+        "--tpm",
+        "90000",
+    ]);
+    let running = start(&mut server, port).await;
+    let provider = provider(&running, TextApi::Chat);
+    let first = made(&provider, &text(None)).await.unwrap();
+    let of = |rates: &litink_core::provider::RateSnapshot, name: &str| {
+        let left = rates.limits.iter().find(|it| it.name == name).cloned();
+        left.unwrap_or_else(|| panic!("{name}: {rates:?}"))
+    };
+    let requests = of(&first.rates, "requests");
+    assert_eq!((requests.amount, requests.remaining), (Some(3), 2));
+    assert!(requests.resets.is_some(), "{requests:?}");
+    assert_eq!(of(&first.rates, "tokens").amount, Some(90_000));
+    let mut refused = None;
+    for _ in 0..4 {
+        refused = made(&provider, &text(None)).await.err().or(refused);
+    }
+    let refused = refused.unwrap();
+    assert_eq!(refused.code(), "rate_limited");
+    assert!(matches!(refused.retry(), Retry::After(_)));
+    assert_eq!(of(refused.rates().unwrap(), "requests").remaining, 0);
+}

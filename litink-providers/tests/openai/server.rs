@@ -19,7 +19,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use litink_providers::{
     Secret,
-    openai::{Dialect, OpenAiConfig, OpenAiProvider},
+    openai::{Dialect, OpenAiConfig, OpenAiProvider, Videos},
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -112,6 +112,12 @@ impl Server {
         self.state.orders.lock().unwrap().push(answer);
     }
 
+    /// What it answers where nothing is ordered.
+    #[expect(clippy::unused_self, reason = "it is this server's answer")]
+    pub(crate) fn ordinary(&self, seen: &Seen) -> Answer {
+        crate::answers::ordinary(seen)
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
@@ -126,6 +132,8 @@ impl Server {
             config.image_model = model();
             config.embedding_model = model();
             config.transcription_model = model();
+            config.video_model =
+                Some("a-model".into()).filter(|_| config.dialect.videos != Videos::None);
         }
         config.connect = Duration::from_secs(5);
         config.idle = Duration::from_millis(400);

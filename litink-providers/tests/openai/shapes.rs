@@ -54,7 +54,7 @@ async fn usage_cost_and_the_vendors_id_come_with_the_text() {
     assert_eq!(made.usage.cached_input_tokens, Some(400));
     assert_eq!(made.usage.reasoning_tokens, Some(4));
     // 600 at 0.10, 400 at 0.01 and 10 at 0.50 dollars a million.
-    assert_eq!(made.cost_nanos, Some(69_000));
+    assert_eq!(made.cost().nanos(), Some(69_000));
     assert_eq!(made.request_id.as_deref(), Some("req_1"));
     assert_eq!(said(made), "<text>\nHello.\n</text>");
     let seen = &server.seen()[0];
@@ -69,25 +69,28 @@ async fn what_the_endpoint_says_of_the_cost_wins_and_an_unknown_one_is_none() {
     let found = made(&server.provider("openrouter"), &text(None))
         .await
         .unwrap();
-    assert_eq!(found.cost_nanos, Some(12_500));
+    assert_eq!(found.cost().nanos(), Some(12_500));
     let mut config = server.config("openai");
     config.text_model = Some("of-tomorrow".into());
     let provider = OpenAiProvider::new(config).unwrap();
     let found = made(&provider, &text(None)).await.unwrap();
-    assert_eq!(found.cost_nanos, None);
+    assert_eq!(found.cost().nanos(), None);
     // Another tier has other prices.
     let body = json!({ "status": "completed", "service_tier": "priority", "output": [
         { "type": "message", "content": [{ "type": "output_text", "text": "Hi." }] }],
         "usage": { "input_tokens": 1, "output_tokens": 1 } });
     server.order(Answer::json(200, &body));
     let found = made(&server.provider("openai"), &text(None)).await.unwrap();
-    assert_eq!(found.cost_nanos, None);
+    assert_eq!(found.cost().nanos(), None);
     let speech = Request::new(SpeechRequest::new("Hello."));
     let found = made(&server.provider("openai"), &speech).await.unwrap();
-    assert_eq!((found.usage.input_chars, found.cost_nanos), (Some(6), None));
+    assert_eq!(
+        (found.usage.input_chars, found.cost().nanos()),
+        (Some(6), None)
+    );
     let speech = speech.model(Some("tts-1".into()));
     let found = made(&server.provider("openai"), &speech).await.unwrap();
-    assert_eq!(found.cost_nanos, Some(90_000));
+    assert_eq!(found.cost().nanos(), Some(90_000));
 }
 
 #[tokio::test]
@@ -344,4 +347,30 @@ async fn an_image_is_fetched_from_public_places_only() {
         made(&provider, &image).await.unwrap_err().code(),
         "not_an_image"
     );
+}
+
+#[tokio::test]
+async fn openrouters_images_keep_to_others_in_json() {
+    use litink_core::provider::AspectRatio;
+    let server = Server::start().await;
+    let provider = server.provider("openrouter");
+    assert!(
+        provider
+            .capabilities(None)
+            .image
+            .as_ref()
+            .unwrap()
+            .references
+    );
+    let mut image = ImageRequest::default();
+    image.prompt = "A clock tower".into();
+    image.aspect = AspectRatio::Cover;
+    image.seed = Some(7);
+    let found = made(&provider, &Request::new(image)).await.unwrap();
+    assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+    let seen = server.seen().remove(0);
+    assert_eq!(seen.path, "/v1/images");
+    let sent = serde_json::json!({ "model": "a-model", "prompt": "A clock tower",
+        "aspect_ratio": "2:3", "seed": 7 });
+    assert_eq!(seen.json(), sent);
 }

@@ -89,18 +89,43 @@ async fn a_table_of_litinks_name_that_is_not_litinks_is_refused_and_left() {
 }
 
 /// Takes the seventh migration back.
-pub(crate) const UNDO_7: &str = "do $$ begin execute replace(
+const UNDO_7: &str = "do $$ begin execute replace(
     pg_get_functiondef('public.litink_commit_v1(jsonb)'::regprocedure),
     'old.expires_at < statement', 'old.expires_at < clock'); end $$;";
 
+/// Takes the migration of what books say of themselves back.
+const UNDO_16: &str = "alter table public.books drop identifiers, drop series, drop decisions;";
+
+/// Takes the migration of money back.
+const UNDO_14: &str = "drop table public.budgets; alter table public.generations
+    drop cost_source, drop priced_nanos, drop unsettled_nanos, drop reservation, drop input_tokens,
+    drop output_tokens, drop input_chars, drop input_ms, drop output_ms, drop images;
+    do $$ declare verb regprocedure; begin
+    foreach verb in array array['litink.table_of(jsonb)'::regprocedure,
+        'public.litink_commit_v1(jsonb)'::regprocedure]
+        loop execute replace(pg_get_functiondef(verb), ', ''budgets''', ''); end loop; end $$;";
+
+/// Takes the timetable's migration back.
+const UNDO_13: &str = "drop table public.schedules; do $$ declare verb regprocedure; begin
+    foreach verb in array array['litink.table_of(jsonb)'::regprocedure,
+        'public.litink_commit_v1(jsonb)'::regprocedure]
+        loop execute replace(pg_get_functiondef(verb), ', ''schedules''', ''); end loop; end $$;";
+
 /// Takes the jobs' migrations and the cache's back.
-pub(crate) const UNDO_8_TO_12: &str = "do $$ declare name text; begin
+const UNDO_8_TO_12: &str = "do $$ declare name text; begin
     for name in select oid::regprocedure::text from pg_proc
         where pronamespace = 'litink'::regnamespace and proname similar to '(queue|cache)\\_%'
         loop execute 'drop function ' || name; end loop;
-    for name in select oid::regclass::text from pg_class where relkind = 'r'
+    for name in select oid::regclass::text from pg_class where relkind in ('r', 'p')
+        and not relispartition
         and relnamespace = 'litink'::regnamespace and relname similar to '(job%|cache)'
         loop execute 'drop table ' || name || ' cascade'; end loop; end $$;";
+
+/// Takes all but the first five migrations back, their history left.
+pub(crate) fn undo_after_5() -> String {
+    let storage = "drop function litink.secure_storage;";
+    [storage, UNDO_16, UNDO_14, UNDO_13, UNDO_7, UNDO_8_TO_12].concat()
+}
 
 #[tokio::test]
 async fn litinks_tables_without_their_history_are_gone_on_with() {
@@ -115,9 +140,7 @@ async fn litinks_tables_without_their_history_are_gone_on_with() {
             0, '[]', 'private')";
     run(&mut connection, book).await.unwrap();
     let latest = POSTGRES.len();
-    let older = "drop table litink.migrations; drop function litink.secure_storage;".to_owned()
-        + UNDO_7
-        + UNDO_8_TO_12;
+    let older = format!("drop table litink.migrations; {}", undo_after_5());
     let oldest = older.clone()
         + "drop function public.litink_publish_v1, public.litink_events_v1; drop table litink.events";
     for (lose, found) in [

@@ -8,6 +8,7 @@ mod adopt;
 mod conformance;
 mod doctor;
 mod faults;
+mod history;
 mod model;
 mod queue;
 mod schema;

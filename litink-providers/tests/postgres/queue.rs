@@ -232,6 +232,65 @@ async fn jobs_come_with_the_callers_transaction_or_not_at_all() {
     assert_eq!(queue.get(&[lost.id]).await.unwrap(), [None]);
 }
 
+/// What a job wrote and its end are there together, or neither is; and no heartbeat waits for it.
+#[tokio::test]
+async fn a_job_ends_with_the_callers_transaction_or_not_at_all() {
+    let Some(fresh) = Fresh::new().await else {
+        return;
+    };
+    let queue = open(&fresh).await;
+    let mut connection = fresh.connect().await;
+    run(&mut connection, "create table mail (job uuid)")
+        .await
+        .unwrap();
+    queue.enqueue(&[job("mail")]).await.unwrap();
+    let session = queue.open(&WorkerInfo::default()).await.unwrap().id;
+    let turn = want("mail", 1, Duration::ZERO);
+    let lease = queue.exchange(session, &turn).await.unwrap().leased[0].lease;
+    let settles = [Settle {
+        lease,
+        outcome: Outcome::Complete,
+    }];
+    for (ends, state) in [
+        ("rollback", JobState::Running),
+        ("commit", JobState::Completed),
+    ] {
+        let mut transaction = connection.begin().await.unwrap();
+        let wrote = sqlx::query("insert into mail values ($1)").bind(lease.job.0);
+        wrote.execute(&mut *transaction).await.unwrap();
+        let settled = queue.settle_in(&mut transaction, session, &settles).await;
+        assert_eq!(settled.unwrap(), [true]);
+        queue.heartbeat(session).await.unwrap();
+        match ends {
+            "commit" => transaction.commit().await.unwrap(),
+            _ => transaction.rollback().await.unwrap(),
+        }
+        let known = queue.get(&[lease.job]).await.unwrap();
+        assert_eq!(
+            known[0].as_ref().map(|job| job.state),
+            Some(state),
+            "{ends}"
+        );
+        let mails: i64 = sqlx::query_scalar("select count(*) from mail")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(mails, i64::from(ends == "commit"));
+    }
+    // Again, it still counts; of another session, it does not; without one, there is nothing to settle.
+    let mut transaction = connection.begin().await.unwrap();
+    let again = queue.settle_in(&mut transaction, session, &settles).await;
+    assert_eq!(again.unwrap(), [true]);
+    let other = queue.open(&WorkerInfo::default()).await.unwrap().id;
+    let others = queue.settle_in(&mut transaction, other, &settles).await;
+    assert_eq!(others.unwrap(), [false]);
+    transaction.rollback().await.unwrap();
+    queue.close(other).await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
+    let lost = queue.settle_in(&mut transaction, other, &settles).await;
+    assert_eq!(lost.unwrap_err().code(), "session_lost");
+}
+
 /// Hundreds of workers and one job: one gets it, and nobody fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_wait_one_gets_the_job() {

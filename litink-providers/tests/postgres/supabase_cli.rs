@@ -24,7 +24,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    adopt::{UNDO_7, UNDO_8_TO_12},
+    adopt::undo_after_5,
     server::{Fresh, run, skip},
 };
 
@@ -141,11 +141,8 @@ async fn what_litink_migrated_is_pushed_over_without_harm() {
     fresh.migrate().await;
     // As an older version left it, so that some migrations are left to push.
     let mut connection = fresh.connect().await;
-    let older = "drop function litink.secure_storage;
-        delete from litink.migrations where version > 5;";
-    run(&mut connection, &format!("{older} {UNDO_7} {UNDO_8_TO_12}"))
-        .await
-        .unwrap();
+    let older = "delete from litink.migrations where version > 5;".to_owned() + &undo_after_5();
+    run(&mut connection, &older).await.unwrap();
     run(&mut connection, POSTGRES_SEED).await.unwrap();
     project.add_migrations();
     project.done(&fresh, &["db", "push"]);
@@ -207,6 +204,8 @@ const ROWS: &str = "
     insert into public.generations (id, owner, state, fingerprint, provider, modality, attempt,
             run_id, step_id)
         select gen_random_uuid(), owner, 'started', 'x', 'x', 'x', 0, run_id, id from public.steps;
+    insert into public.budgets (id, owner, scope, subject, limit_nanos, left_nanos, held_nanos)
+        select gen_random_uuid(), owner, 'run', id, 1, 1, 0 from public.runs;
     insert into public.accounts (id, owner, state, email, password_hash, failures)
         select gen_random_uuid(), gen_random_uuid(), 'active', n, 'x', 0
         from generate_series(1, 200) n;

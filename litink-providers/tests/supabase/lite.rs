@@ -74,6 +74,9 @@ fn repository_cases(lite: &Lite) -> Vec<(&'static str, Case)> {
         heavy_columns_come_when_asked_for
         idle_rows_are_found_by_the_stores_clock
         bad_queries_are_refused
+        schedules_are_for_services_alone
+        of_many_who_move_a_schedule_on_one_does
+        calls_at_once_never_overshoot_a_budget
     };
     let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, suite::CASES, "a case is missing here");

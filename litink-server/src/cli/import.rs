@@ -14,7 +14,7 @@ use super::{
 /// Read books and keep them. The same file is the same book.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The books: EPUB or plain text.
+    /// The books: EPUB, PDF, DOCX, ODT, RTF, HTML, Markdown, FB2 or plain text.
     #[arg(required = true)]
     books: Vec<PathBuf>,
     /// Print the books as JSON, one a line.
@@ -43,6 +43,9 @@ impl Import {
                 book.title,
                 book.chapter_count
             );
+            for decision in &book.decisions {
+                say!("  {}", print::decision(decision));
+            }
             for warning in &book.warnings {
                 say!("  note: {} [{}]", warning.message, warning.code);
             }

@@ -6,7 +6,7 @@ use clap::Args;
 use litink_core::{
     Error, JobId, Result,
     engine::Engine,
-    queue::{Command, Job, JobQuery, JobState, Selector},
+    queue::{self, Command, Job, JobQuery, JobState, Selector},
 };
 use litink_providers::Settings;
 
@@ -87,17 +87,14 @@ impl Jobs {
         })
     }
 
-    /// A command for all discarded jobs touches some at a time.
     async fn carry_out(&self, engine: &Engine, command: &Command) -> Result<()> {
-        let mut touched = 0;
-        loop {
-            let some = engine.queue().control(command).await?;
-            touched += some;
-            let more = matches!(command, Command::Replay(Selector::Discarded { .. }));
-            if some == 0 || !more {
-                break;
+        let queue = &**engine.queue();
+        let touched = match command {
+            Command::Replay(Selector::Discarded { kind }) => {
+                queue::replay_discarded(queue, kind.as_deref()).await?
             }
-        }
+            command => queue.control(command).await?,
+        };
         let what = if self.cancel { "cancelled" } else { "replayed" };
         if self.json {
             return print::json(&serde_json::json!({ what: touched }));

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use litink_core::{
     Error, ErrorKind, Result,
     domain::{Book, Export, Run, RunState},
-    engine::{Engine, RunSpec},
+    engine::{Engine, RunSpec, UsageQuery},
     recipe::audiobook::{AudiobookOptions, OutputFormat},
 };
 use litink_providers::Settings;
@@ -32,8 +32,21 @@ Examples:
   OPENAI_API_KEY=... litink make book.epub --provider openai --voice nova
   litink make book.epub --json | jq -r 'select(.event==\"export\") | .path'")]
 pub struct Make {
-    /// The book: EPUB or plain text.
-    book: PathBuf,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Where the finished files go.
+    #[arg(long, default_value = "audiobooks", value_name = "DIR")]
+    out: PathBuf,
+    /// Print events as JSON, one a line, for programs.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What to make of which book, and who makes it.
+#[derive(Debug, Args)]
+pub(super) struct Chosen {
+    /// The book: EPUB, PDF, DOCX, ODT, RTF, HTML, Markdown, FB2 or plain text.
+    pub(super) book: PathBuf,
     /// What to make of it.
     #[arg(long, default_value = "audiobook")]
     recipe: String,
@@ -59,45 +72,17 @@ pub struct Make {
     /// The pace: 1 is the voice's own, 0.25 to 4.
     #[arg(long)]
     speed: Option<f32>,
-    /// Where the finished files go.
-    #[arg(long, default_value = "audiobooks", value_name = "DIR")]
-    out: PathBuf,
-    /// Print events as JSON, one a line, for programs.
+    /// Put numbers, dates, units and abbreviations into words first, for voices that read them
+    /// wrongly. English, and the numbers of German, French, Spanish and Italian.
     #[arg(long)]
-    pub(super) json: bool,
+    normalise: bool,
 }
 
-/// How long an interrupted run lets its calls in flight finish: they may be paid already.
-const GRACE: Duration = Duration::from_secs(10);
-
-impl Make {
-    pub(super) async fn run(self, settings: &Settings) -> Result<ExitCode> {
-        let interrupt = Interrupt::listen();
-        let engine = open(settings).await?;
-        for format in self.formats.iter().filter_map(|format| format.audio()) {
-            engine.encoder(format)?;
-        }
-        writable(&self.out).await?;
-        let mut report = Report::new(self.json);
-        let imported = engine.import_file(ACTOR, &self.book).await?;
-        let chapters = engine.chapters(ACTOR, imported.book.id(), false).await?;
-        report.imported(&imported, &chapters)?;
-        let run = self.start(&engine, &imported.book).await?;
-        report.started(&run)?;
-        if run.state != RunState::Completed
-            && !self
-                .work(&engine, settings, &run, &interrupt, &mut report)
-                .await?
-        {
-            report.interrupted()?;
-            return Ok(ExitCode::from(exit::INTERRUPTED));
-        }
-        for export in engine.exports(ACTOR, run.id()).await? {
-            let (path, written) = save(&engine, &export, &self.out).await?;
-            report.exported(&export, &path, written)?;
-        }
-        report.done()?;
-        Ok(ExitCode::SUCCESS)
+impl Chosen {
+    pub(super) fn spec(&self, book: &Book) -> RunSpec {
+        RunSpec::audiobook(book.id())
+            .recipe(&self.recipe)
+            .options(self.options())
     }
 
     fn options(&self) -> Value {
@@ -106,6 +91,9 @@ impl Make {
         options.insert("formats".into(), json!(self.formats));
         if self.all {
             options.insert("include".into(), json!("all"));
+        }
+        if self.normalise {
+            options.insert("normalise".into(), json!(true));
         }
         let given = [
             ("model", json!(self.model)),
@@ -121,32 +109,102 @@ impl Make {
         Value::Object(options)
     }
 
+    /// What to do about a provider that is known, and not set up.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        let (key, url, built) = match self.provider.as_str() {
+            "openai" => (
+                "OPENAI_API_KEY",
+                "OPENAI_BASE_URL",
+                cfg!(feature = "openai"),
+            ),
+            "anthropic" => (
+                "ANTHROPIC_API_KEY",
+                "ANTHROPIC_BASE_URL",
+                cfg!(feature = "anthropic"),
+            ),
+            "gemini" => (
+                "GEMINI_API_KEY",
+                "GEMINI_BASE_URL",
+                cfg!(feature = "gemini"),
+            ),
+            "elevenlabs" => (
+                "ELEVENLABS_API_KEY",
+                "ELEVENLABS_BASE_URL",
+                cfg!(feature = "elevenlabs"),
+            ),
+            _ => return error,
+        };
+        if error.code() != "unknown_provider" {
+            return error;
+        }
+        let name = &self.provider;
+        let message = if built {
+            format!(
+                "the provider `{name}` wants a key ({key}), or the address of a server that wants none \
+                 ({url})"
+            )
+        } else {
+            format!(
+                "this litink was built without the provider `{name}`; build it with the cargo feature \
+                 `{name}`"
+            )
+        };
+        Error::new(ErrorKind::Configuration, message).with_code("provider_not_configured")
+    }
+}
+
+/// How long an interrupted run lets its calls in flight finish: they may be paid already.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl Make {
+    pub(super) async fn run(self, settings: &Settings) -> Result<ExitCode> {
+        let interrupt = Interrupt::listen();
+        let engine = open(settings).await?;
+        for format in self
+            .chosen
+            .formats
+            .iter()
+            .filter_map(|format| format.audio())
+        {
+            engine.encoder(format)?;
+        }
+        writable(&self.out).await?;
+        let mut report = Report::new(self.json);
+        let imported = engine.import_file(ACTOR, &self.chosen.book).await?;
+        let chapters = engine.chapters(ACTOR, imported.book.id(), false).await?;
+        report.imported(&imported, &chapters)?;
+        let quote = engine.quote(ACTOR, &self.chosen.spec(&imported.book)).await;
+        let quote = quote.map_err(|error| self.chosen.explained(error))?;
+        report.quoted(&quote)?;
+        let run = self.start(&engine, &imported.book).await?;
+        report.started(&run)?;
+        if run.state != RunState::Completed
+            && !self
+                .work(&engine, settings, &run, &interrupt, &mut report)
+                .await?
+        {
+            report.interrupted()?;
+            return Ok(ExitCode::from(exit::INTERRUPTED));
+        }
+        for export in engine.exports(ACTOR, run.id()).await? {
+            let (path, written) = save(&engine, &export, &self.out).await?;
+            report.exported(&export, &path, written)?;
+        }
+        let query = UsageQuery::default().run(Some(run.id()));
+        let usage = engine.usage(ACTOR, &query).await?;
+        report.cost(&quote, &usage.into_iter().next().unwrap_or_default())?;
+        report.done()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
     async fn start(&self, engine: &Engine, book: &Book) -> Result<Run> {
-        let spec = RunSpec::audiobook(book.id())
-            .recipe(&self.recipe)
-            .options(self.options());
-        let started = engine.start(ACTOR, &spec, None).await;
-        let run = started.map_err(|error| self.explained(error))?.run;
+        let started = engine.start(ACTOR, &self.chosen.spec(book), None).await;
+        let run = started.map_err(|error| self.chosen.explained(error))?.run;
         match run.state {
             RunState::Completed => Ok(run),
             // New, or left by a command that was interrupted or failed.
             _ => engine.resume(ACTOR, run.id()).await,
         }
-    }
-
-    /// What to do about a provider that is known, and not set up.
-    fn explained(&self, error: Error) -> Error {
-        if error.code() != "unknown_provider" || self.provider != "openai" {
-            return error;
-        }
-        let message = if cfg!(feature = "openai") {
-            "the provider `openai` wants a key (OPENAI_API_KEY), or the address of a server that wants \
-             none (OPENAI_BASE_URL)"
-        } else {
-            "this litink was built without the provider `openai`; build it with the cargo feature \
-             `openai`"
-        };
-        Error::new(ErrorKind::Configuration, message).with_code("provider_not_configured")
     }
 
     /// Works until the run is final; `false` where it was interrupted.

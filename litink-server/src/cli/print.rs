@@ -2,7 +2,7 @@
 
 use std::{fmt, io::Write};
 
-use litink_core::{Error, Result};
+use litink_core::{Error, Result, domain::Decision};
 
 /// Writes a line. Whoever reads may go away (`litink books | head -1`), which must not end what is
 /// being done; the standard `println!` would panic.
@@ -19,6 +19,17 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<()> {
         .map_err(|error| Error::internal("an answer is JSON").with_source(error))?;
     line(format_args!("{text}"));
     Ok(())
+}
+
+/// What an import decided, in a line: `chapters 0.95: ...`.
+pub(super) fn decision(decision: &Decision) -> String {
+    let Decision {
+        code,
+        confidence,
+        message,
+        ..
+    } = decision;
+    format!("{code:<8} {confidence:.2}  {message}")
 }
 
 /// As `println!`, through [`line`].

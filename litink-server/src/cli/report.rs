@@ -11,7 +11,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use litink_core::{
     ChapterId, Result,
     domain::{Chapter, Export, Run, RunState},
-    engine::{Imported, Progress},
+    engine::{Imported, Progress, Quote, UsageLine},
 };
 use serde_json::{Value, json};
 
@@ -73,6 +73,7 @@ impl Report {
                 "authors": book.authors, "language": book.language,
                 "chapters": book.chapter_count, "characters": book.char_count,
                 "existing": imported.existing, "warnings": book.warnings,
+                "decisions": book.decisions,
             }),
             || {
                 format!(
@@ -85,6 +86,34 @@ impl Report {
             self.line(|| format!("  note: {} [{}]", warning.message, warning.code));
         }
         Ok(())
+    }
+
+    /// What will be called for, and what that costs at most: before anything is spent.
+    pub(super) fn quoted(&self, quote: &Quote) -> Result<()> {
+        let mut event = serde_json::to_value(quote).unwrap_or_default();
+        event["event"] = json!("quoted");
+        match quote.cost_nanos {
+            // Nobody is told of money where there is none.
+            Some(0) if !matches!(self.output, Output::Json) => Ok(()),
+            _ => self.say(event, || super::quote::in_words(quote)),
+        }
+    }
+
+    /// What the run cost in all, beside what was quoted for what was still to make.
+    pub(super) fn cost(&self, quote: &Quote, usage: &UsageLine) -> Result<()> {
+        let mut event = serde_json::to_value(usage).unwrap_or_default();
+        event["event"] = json!("cost");
+        event["quoted_nanos"] = json!(quote.cost_nanos);
+        let free = usage.cost_nanos == 0 && usage.unknown_cost == 0 && usage.unsettled_nanos == 0;
+        match &self.output {
+            Output::Json => print::json(&event),
+            _ if free => Ok(()),
+            _ => {
+                self.line(|| format!("quoted {}", super::quote::in_words(quote)));
+                self.line(|| format!("actual {}", super::usage::in_words(usage)));
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn started(&self, run: &Run) -> Result<()> {

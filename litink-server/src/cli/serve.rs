@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::{ArgAction, Args};
-use litink_core::{Error, ErrorKind, Result, engine::Engine};
+use litink_core::{
+    Error, ErrorKind, Result,
+    engine::{Engine, SchedulerOptions},
+};
 use litink_providers::{Settings, SignUp};
 use tokio::net::TcpListener;
 
@@ -43,6 +46,7 @@ impl Serve {
         }
         backends.ready().await?;
         let engine = litink_providers::engine(backends, settings);
+        litink_providers::ladders(&engine, settings)?;
         add_accounts(&mut config, settings, &engine)?;
         let listener = listen(config.bind).await?;
         let address = listener.local_addr()?;
@@ -64,6 +68,8 @@ impl Serve {
             let options = litink_providers::worker_options(settings);
             let worker = engine.worker(options);
             let (stop, abandon) = (interrupt.stop.clone(), interrupt.abandon.clone());
+            let scheduler = engine.scheduler(SchedulerOptions::default());
+            tokio::spawn(scheduler.run(stop.clone()));
             tokio::spawn(async move {
                 let ended = worker.run(stop.clone(), abandon).await;
                 // A worker that could not begin is no reason to serve on, with nothing made.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use litink_core::Result;
+use litink_core::{Result, engine::SchedulerOptions};
 use litink_providers::Settings;
 
 use super::{interrupt::Interrupt, open};
@@ -24,6 +24,12 @@ impl Work {
         let mut options = litink_providers::worker_options(settings);
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         eprintln!("{}", settings.start_line()?);
+        // Ends with the process: what it has not said yet, the next one says.
+        tokio::spawn(
+            engine
+                .scheduler(SchedulerOptions::default())
+                .run(interrupt.stop.clone()),
+        );
         engine
             .worker(options)
             .run(interrupt.stop, interrupt.abandon)

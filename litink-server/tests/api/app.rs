@@ -156,6 +156,16 @@ impl App {
             .await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(json_body(self.request(Method::PUT, path), &body))
+            .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        let request = self.request(Method::DELETE, path);
+        self.send(request.body(Full::default()).unwrap()).await
+    }
+
     pub(crate) async fn upload(&self, name: &str, content: &[u8]) -> Answer {
         self.send(form(
             self.request(Method::POST, "/api/v1/books"),

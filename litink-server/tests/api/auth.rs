@@ -347,11 +347,16 @@ async fn the_servers_own_token_goes_beside_accounts() {
     let path = format!("/api/v1/books/{}", book["id"].as_str().unwrap());
     assert_eq!(get(&app, &operator, &path).await.status, 200);
     assert_eq!(get(&app, &tokens, &path).await.problem(), "404 not_found");
-    assert_eq!(get(&app, &operator, "/metrics").await.status, 200);
-    assert_eq!(
-        get(&app, &tokens, "/metrics").await.problem(),
-        "403 operators_only"
-    );
+    for path in [
+        "/metrics",
+        "/api/v1/jobs",
+        "/api/v1/queues",
+        "/api/v1/workers",
+    ] {
+        assert_eq!(get(&app, &operator, path).await.status, 200, "{path}");
+        let refused = get(&app, &tokens, path).await;
+        assert_eq!(refused.problem(), "403 operators_only", "{path}");
+    }
 }
 
 #[tokio::test]

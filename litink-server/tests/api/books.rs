@@ -3,6 +3,7 @@
 use http_body_util::Full;
 use hyper::Method;
 use litink_server::ServerConfig;
+use serde_json::json;
 
 use crate::app::{App, BOOK, form};
 
@@ -17,6 +18,7 @@ async fn an_upload_becomes_a_book_and_the_same_file_the_same_book() {
     insta::assert_json_snapshot!(book, {
         ".id" => "[id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".content_hash" => "[hash]", ".warnings" => "[warnings]",
+        ".decisions" => "[decisions]",
     }, @r#"
     {
       "authors": [
@@ -26,6 +28,7 @@ async fn an_upload_becomes_a_book_and_the_same_file_the_same_book() {
       "char_count": 104,
       "content_hash": "[hash]",
       "created_at": "[time]",
+      "decisions": "[decisions]",
       "description": null,
       "file_bytes": 133,
       "file_name": "sea.txt",
@@ -33,9 +36,11 @@ async fn an_upload_becomes_a_book_and_the_same_file_the_same_book() {
       "has_cover": false,
       "id": "[id]",
       "identifier": null,
+      "identifiers": [],
       "language": "en",
       "published": null,
       "publisher": null,
+      "series": null,
       "state": "ready",
       "title": "The Sea",
       "updated_at": "[time]",
@@ -43,6 +48,11 @@ async fn an_upload_becomes_a_book_and_the_same_file_the_same_book() {
       "warnings": "[warnings]"
     }
     "#);
+    let decisions = book["decisions"].as_array().unwrap();
+    let chapters = decisions.iter().find(|d| d["code"] == "chapters").unwrap();
+    assert_eq!(chapters["method"], "heading_lines");
+    let confidence = chapters["confidence"].as_f64().unwrap();
+    assert!((0.5..=1.0).contains(&confidence), "{chapters}");
     let again = app.upload("sea.txt", BOOK.as_bytes()).await;
     assert_eq!((again.status, &again.json()["id"]), (200, &book["id"]));
     assert_eq!(app.get(&format!("/api/v1/books/{id}")).await.json(), book);
@@ -54,6 +64,8 @@ async fn chapters_come_without_their_text_or_with_it() {
     let path = format!("/api/v1/books/{}/chapters", app.book().await);
     let lean = app.get(&path).await.json();
     let whole = app.get(&format!("{path}?text=true")).await.json();
+    let first = &whole[0]["blocks"][0];
+    assert!(first["anchor"]["offset"].is_u64(), "{first}");
     let chapters = |list: &serde_json::Value| {
         let all = list.as_array().unwrap().clone();
         all.into_iter()
@@ -64,6 +76,59 @@ async fn chapters_come_without_their_text_or_with_it() {
     assert_eq!(chapters(&lean)[0]["blocks"].as_array().unwrap().len(), 0);
     assert!(chapters(&whole)[1]["blocks"].to_string().contains("gull"));
     assert_eq!(chapters(&whole)[1]["number"], 2);
+}
+
+#[tokio::test]
+async fn chapters_are_changed_at_the_version_that_was_looked_at() {
+    let app = App::start().await;
+    let path = format!("/api/v1/books/{}", app.book().await);
+    let before = app.get(&format!("{path}/chapters")).await.json();
+    let ids: Vec<_> = before
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].clone())
+        .collect();
+    let last = ids.len() - 1;
+    let edits = json!({ "version": 1, "edits": [
+        { "op": "merge", "chapters": [ids[last - 1], ids[last]] },
+        { "op": "rename", "chapter": ids[last - 1], "title": "All of It" },
+    ]});
+    let url = format!("{path}/edits");
+    let answer = app.post(&url, edits.clone()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let edited = answer.json();
+    assert_eq!(edited["book"], app.get(&path).await.json());
+    assert_eq!(
+        (&edited["book"]["version"], &edited["book"]["chapter_count"]),
+        (&json!(2), &json!(last))
+    );
+    assert_eq!(edited["chapters"][last - 1]["title"], "All of It");
+    assert_eq!(
+        edited["chapters"],
+        app.get(&format!("{path}/chapters")).await.json()
+    );
+    assert_eq!(
+        app.post(&url, edits).await.problem(),
+        "409 version_conflict"
+    );
+    let wrong = json!({ "version": 2, "edits": [
+        { "op": "renumber" }, { "op": "split", "chapter": ids[0], "block": 1000 },
+    ]});
+    let answer = app.post(&url, wrong).await;
+    assert_eq!(answer.problem(), "422 bad_split");
+    assert!(
+        answer.text().contains("\"edit\":\"1\""),
+        "{}",
+        answer.text()
+    );
+    for shapeless in [
+        json!({ "version": 2, "edits": [{ "op": "rename", "chapter": ids[0] }] }),
+        json!({ "version": 2, "edits": [{ "op": "burn", "chapter": ids[0] }] }),
+        json!({ "edits": [] }),
+    ] {
+        assert_eq!(app.post(&url, shapeless).await.problem(), "422 bad_json");
+    }
 }
 
 #[tokio::test]

@@ -34,11 +34,25 @@ async fn the_description_names_every_route() {
     get /api/v1/books/{id}
     get /api/v1/books/{id}/chapters
     get /api/v1/books/{id}/cover
+    post /api/v1/books/{id}/edits
     get /api/v1/exports/{id}
     get /api/v1/exports/{id}/content
     get /api/v1/formats
+    get /api/v1/jobs
+    post /api/v1/jobs/prune
+    post /api/v1/jobs/replay
+    get /api/v1/jobs/{id}
+    post /api/v1/jobs/{id}/cancel
+    post /api/v1/jobs/{id}/replay
+    delete /api/v1/limits/{key}
+    put /api/v1/limits/{key}
+    post /api/v1/limits/{key}/throttle
     post /api/v1/plans
+    post /api/v1/plans/quote
     get /api/v1/providers
+    get /api/v1/queues
+    post /api/v1/queues/{kind}/pause
+    post /api/v1/queues/{kind}/resume
     get /api/v1/runs
     post /api/v1/runs
     get /api/v1/runs/{id}
@@ -47,8 +61,19 @@ async fn the_description_names_every_route() {
     get /api/v1/runs/{id}/exports
     get /api/v1/runs/{id}/progress
     post /api/v1/runs/{id}/resume
+    get /api/v1/schedules
+    post /api/v1/schedules
+    delete /api/v1/schedules/{name}
+    get /api/v1/schedules/{name}
+    patch /api/v1/schedules/{name}
+    post /api/v1/schedules/{name}/run
     delete /api/v1/session
     post /api/v1/session
+    put /api/v1/tenants/{id}/weight
+    get /api/v1/usage
+    get /api/v1/usage/all
+    get /api/v1/usage/budgets
+    get /api/v1/workers
     get /health/live
     get /health/ready
     get /metrics

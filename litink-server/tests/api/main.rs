@@ -12,6 +12,7 @@ mod docs;
 mod errors;
 mod exports;
 mod health;
+mod jobs;
 mod matrix;
 mod providers;
 mod runs;

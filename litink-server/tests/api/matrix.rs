@@ -56,11 +56,25 @@ const CASES: &[(&str, About)] = &[
     ("GET /api/v1/books/{id}", About::Book),
     ("GET /api/v1/books/{id}/chapters", About::Book),
     ("GET /api/v1/books/{id}/cover", About::Book),
+    ("POST /api/v1/books/{id}/edits", About::Book),
     ("GET /api/v1/exports/{id}", About::Export),
     ("GET /api/v1/exports/{id}/content", About::Export),
     ("GET /api/v1/formats", About::Server),
+    ("GET /api/v1/jobs", About::Operators),
+    ("POST /api/v1/jobs/prune", About::Operators),
+    ("POST /api/v1/jobs/replay", About::Operators),
+    ("GET /api/v1/jobs/{id}", About::Operators),
+    ("POST /api/v1/jobs/{id}/cancel", About::Operators),
+    ("POST /api/v1/jobs/{id}/replay", About::Operators),
+    ("DELETE /api/v1/limits/{key}", About::Operators),
+    ("PUT /api/v1/limits/{key}", About::Operators),
+    ("POST /api/v1/limits/{key}/throttle", About::Operators),
     ("POST /api/v1/plans", About::BookInBody),
+    ("POST /api/v1/plans/quote", About::BookInBody),
     ("GET /api/v1/providers", About::Server),
+    ("GET /api/v1/queues", About::Operators),
+    ("POST /api/v1/queues/{kind}/pause", About::Operators),
+    ("POST /api/v1/queues/{kind}/resume", About::Operators),
     ("GET /api/v1/runs", About::Own),
     ("POST /api/v1/runs", About::BookInBody),
     ("GET /api/v1/runs/{id}", About::Run),
@@ -69,8 +83,19 @@ const CASES: &[(&str, About)] = &[
     ("GET /api/v1/runs/{id}/exports", About::Run),
     ("GET /api/v1/runs/{id}/progress", About::Run),
     ("POST /api/v1/runs/{id}/resume", About::Run),
+    ("GET /api/v1/schedules", About::Operators),
+    ("POST /api/v1/schedules", About::Operators),
+    ("DELETE /api/v1/schedules/{name}", About::Operators),
+    ("GET /api/v1/schedules/{name}", About::Operators),
+    ("PATCH /api/v1/schedules/{name}", About::Operators),
+    ("POST /api/v1/schedules/{name}/run", About::Operators),
     ("DELETE /api/v1/session", About::Caller),
     ("POST /api/v1/session", About::Caller),
+    ("PUT /api/v1/tenants/{id}/weight", About::Operators),
+    ("GET /api/v1/workers", About::Operators),
+    ("GET /api/v1/usage", About::Own),
+    ("GET /api/v1/usage/all", About::Operators),
+    ("GET /api/v1/usage/budgets", About::Own),
     ("GET /health/live", About::Server),
     ("GET /health/ready", About::Server),
     ("GET /metrics", About::Operators),
@@ -232,8 +257,20 @@ impl Matrix {
     async fn about(&self, who: Option<&Value>, operation: &Operation, id: &str) -> Answer {
         let method = operation.method.clone();
         let path = operation.path.replace("{id}", id);
+        let path = path.replace("{name}", "litink.sweep");
+        let path = path.replace("{kind}", "step");
         match operation.about {
             About::BookInBody => self.ask(who, method, &path, Some(self.spec(id))).await,
+            About::Book if path.ends_with("/edits") => {
+                let shown = format!("/api/v1/books/{}", self.book);
+                let shown = self.ask(Some(&self.ada), Method::GET, &shown, None).await;
+                let version = match shown.status {
+                    200 => shown.json()["version"].clone(),
+                    _ => json!(1),
+                };
+                let nothing = json!({ "version": version, "edits": [] });
+                self.ask(who, method, &path, Some(nothing)).await
+            }
             About::Own if path.ends_with("/runs") => {
                 self.ask(who, method, &format!("{path}?book_id={id}"), None)
                     .await
@@ -290,16 +327,18 @@ impl Matrix {
                     compared += 1;
                 }
                 About::Operators => {
-                    let refused = self
-                        .ask(Some(&self.ben), Method::GET, &operation.path, None)
-                        .await;
-                    assert_eq!(refused.problem(), "403 operators_only");
+                    for who in [&self.ada, &self.ben] {
+                        let refused = self.about(Some(who), operation, "any").await;
+                        let problem = refused.problem();
+                        assert_eq!(problem, "403 operators_only", "{}", operation.name);
+                    }
                 }
                 About::New | About::Caller | About::Server => {}
             }
         }
         assert!(compared >= 16, "{compared}");
         self.shows_no_lists().await;
+        self.shows_no_usage().await;
         assert_eq!(self.owners_view().await, before, "nothing was changed");
         self.derives_ids_of_owners().await;
         self.is_published().await;
@@ -359,6 +398,25 @@ impl Matrix {
         }
     }
 
+    /// One who used nothing is told of nobody's use.
+    async fn shows_no_usage(&self) {
+        for path in [
+            "/api/v1/usage",
+            "/api/v1/usage?by=user,run",
+            "/api/v1/usage/budgets",
+        ] {
+            let bens = self.ask(Some(&self.ben), Method::GET, path, None).await;
+            assert_eq!(bens.json()["items"], json!([]), "{path}");
+        }
+        let bad = self.ask(
+            Some(&self.ben),
+            Method::GET,
+            "/api/v1/usage?by=colour",
+            None,
+        );
+        assert_eq!(bad.await.json()["code"], "bad_usage_by");
+    }
+
     /// The same file is another book, and a key that was used is free.
     async fn derives_ids_of_owners(&self) {
         let dan = self.signed_up("dan").await;
@@ -405,6 +463,7 @@ impl Matrix {
                     "GET /api/v1/books/{id}/chapters",
                     "GET /api/v1/books/{id}/cover",
                     "POST /api/v1/plans",
+                    "POST /api/v1/plans/quote",
                 ];
                 match operation.about {
                     About::Book | About::Run | About::Export | About::BookInBody => {

@@ -1,4 +1,4 @@
-//! `/api/v1/runs` and `/api/v1/plans`
+//! `/api/v1/runs`, `/api/v1/plans` and `/api/v1/plans/quote`
 
 use std::time::Duration;
 
@@ -151,6 +151,24 @@ async fn a_plan_tells_the_steps_and_not_the_text() {
 }
 
 #[tokio::test]
+async fn a_quote_says_what_a_run_would_cost_and_spends_nothing() {
+    let app = App::start().await;
+    let book = app.book().await;
+    let quote = app.post("/api/v1/plans/quote", spec(&book)).await;
+    assert_eq!(quote.status, 200, "{quote:?}");
+    let quoted = quote.json();
+    assert!(quoted["calls"].as_u64().unwrap() >= 2, "{quoted}");
+    let lines = quoted["lines"].as_array().unwrap();
+    assert_eq!(lines[0]["modality"], "speech");
+    assert!(
+        lines[0].get("cost_nanos").is_some(),
+        "null is said: {quoted}"
+    );
+    assert!(!quote.text().contains("gull"), "no book text in a quote");
+    assert_eq!(app.get("/api/v1/runs").await.json()["items"], json!([]));
+}
+
+#[tokio::test]
 async fn what_cannot_be_made_is_refused() {
     let app = App::start().await;
     let book = app.book().await;
@@ -177,11 +195,10 @@ async fn what_cannot_be_made_is_refused() {
             expected,
             "{body}"
         );
-        assert_eq!(
-            app.post("/api/v1/plans", body.clone()).await.problem(),
-            expected,
-            "{body}"
-        );
+        for path in ["/api/v1/plans", "/api/v1/plans/quote"] {
+            let answer = app.post(path, body.clone()).await;
+            assert_eq!(answer.problem(), expected, "{path} {body}");
+        }
     }
     for path in ["", "/progress", "/events", "/exports"] {
         let answer = app.get(&format!("/api/v1/runs/{nowhere}{path}")).await;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use litink_core::{Actor, LOCAL_USER, engine::RunSpec};
+use litink_core::{Actor, LOCAL_USER, editing::Edit, engine::RunSpec};
 use litink_providers::Settings;
 use litink_tests::http::Client;
 use serde_json::{Map, Value, json};
@@ -106,6 +106,11 @@ async fn rust(case: &Value) -> Result<Value> {
     let actor = Actor::User(LOCAL_USER);
     let engine = litink_providers::open(&Settings::in_memory()).await?;
     let book = engine.import_file(actor, &book(case)).await?.book;
+    if let Some(edits) = case.get("edits") {
+        let edits: Vec<Edit> = serde_json::from_value(edits.clone())?;
+        let version = book.meta.version;
+        engine.edit_book(actor, book.id(), version, &edits).await?;
+    }
     let spec = RunSpec::audiobook(book.id()).options(case["options"].clone());
     let plan = engine.plan(actor, &spec).await?;
     let run = engine.start(actor, &spec, None).await?.run;
@@ -184,6 +189,16 @@ fn http(case: &Value) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let (_server, client) = serve(&folder.path().join("data"))?;
     let book = client.upload("/api/v1/books", &book(case))?.json();
+    if let Some(edits) = case.get("edits") {
+        let id = book["id"].as_str().unwrap_or_default();
+        let edits = json!({ "version": book["version"], "edits": edits });
+        let edited = client
+            .post(&format!("/api/v1/books/{id}/edits"), &edits)?
+            .json();
+        if edited["book"]["id"] != book["id"] {
+            return Err(format!("not edited: {edited}").into());
+        }
+    }
     let spec = json!({
         "book_id": book["id"], "recipe": "audiobook", "options": case["options"],
     });

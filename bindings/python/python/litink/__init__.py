@@ -8,12 +8,16 @@
 
 from ._engine import Engine
 from .domain import (
+    Anchor,
     Block,
     Book,
     Chapter,
     ChapterProgress,
+    Decision,
+    Edited,
     Export,
     Failure,
+    Identifier,
     Page,
     Plan,
     PlannedStep,
@@ -21,6 +25,8 @@ from .domain import (
     ProviderInfo,
     Run,
     RunState,
+    Series,
+    Span,
     Warning,
 )
 from .errors import (
@@ -71,6 +77,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CorruptError",
+    "Edited",
     "Embedding",
     "Engine",
     "Export",

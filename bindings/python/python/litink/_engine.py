@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Union
 
 from . import _litink
-from .domain import Book, Chapter, Export, Page, Plan, Progress, ProviderInfo, Run
+from .domain import Book, Chapter, Edited, Export, Page, Plan, Progress, ProviderInfo, Run
+from .editing import Edit, _row
 from .provider import Provider
 
 AnyPath = Union[str, "PathLike[str]"]
@@ -102,6 +103,18 @@ class Engine:
     async def chapters(self, book_id: str, *, text: bool = False) -> list[Chapter]:
         """All chapters of a book, in order, with their text if asked for."""
         return [Chapter._of(row) for row in await self._native.chapters(book_id, text)]
+
+    async def edit_book(
+        self, id: str, version: int, edits: Sequence[Edit | Mapping[str, Any]]
+    ) -> Edited:
+        """Changes the structure of a book: all edits in their order, or none. ``version`` is that
+        of the book that was looked at; whoever changed it in between is not overwritten
+        (``ConflictError`` with code ``version_conflict``).
+
+        What was made of the book stays. A run that is begun afterwards is another run, in which
+        chapters that were not changed cost nothing."""
+        row = await self._native.edit_book(id, version, [_row(edit) for edit in edits])
+        return Edited._of(row)
 
     async def delete_book(self, id: str) -> None:
         """Removes a book with its runs and finished files. What was paid for stays: imported

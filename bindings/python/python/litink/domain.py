@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 __all__ = [
+    "Anchor",
     "Block",
     "Book",
     "Chapter",
     "ChapterProgress",
+    "Decision",
+    "Edited",
     "Export",
     "Failure",
+    "Identifier",
     "Page",
     "Plan",
     "PlannedStep",
@@ -23,6 +27,8 @@ __all__ = [
     "ProviderInfo",
     "Run",
     "RunState",
+    "Series",
+    "Span",
     "Warning",
 ]
 
@@ -44,10 +50,47 @@ class Warning:
 
 
 @dataclass(frozen=True)
+class Identifier:
+    """One of the names by which catalogues know a book."""
+
+    scheme: str | None
+    """``isbn``, ``doi``, ``uuid``, ``url``, ...; ``None`` where nothing says."""
+    value: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of books."""
+
+    name: str
+    position: str | None
+    """The book's place in it, as declared: ``3``, ``2.5``."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One thing that an import decided."""
+
+    code: str
+    """``format``, ``title``, ``authors``, ``language`` or ``chapters``."""
+    method: str
+    """By what: ``declared``, ``navigation``, ``headings``, ``detected``, ``length``, ..."""
+    confidence: float
+    """From 0 (a guess) to 1 (the book says so itself)."""
+    message: str
+
+    @classmethod
+    def _of(cls, row: Json) -> Decision:
+        return cls(row["code"], row["method"], row["confidence"], row["message"])
+
+
+@dataclass(frozen=True)
 class Book:
     """An imported book. The same file is the same book."""
 
     id: str
+    version: int
+    """Rises with every change; ``edit_book`` wants it."""
     title: str
     authors: list[str]
     language: str | None
@@ -68,6 +111,11 @@ class Book:
     char_count: int
     warnings: list[Warning]
     created_at: str
+    identifiers: list[Identifier]
+    """All that the book declares."""
+    series: Series | None
+    decisions: list[Decision]
+    """How title, authors, language and chapters were found, and how sure that is."""
     existing: bool = False
     """Whether the same file had been imported before, and nothing was done now."""
 
@@ -75,6 +123,7 @@ class Book:
     def _of(cls, row: Json, existing: bool = False) -> Book:
         return cls(
             id=row["id"],
+            version=row["version"],
             title=row["title"],
             authors=row["authors"],
             language=row["language"],
@@ -91,8 +140,40 @@ class Book:
             char_count=row["char_count"],
             warnings=[Warning._of(warning) for warning in row["warnings"]],
             created_at=row["created_at"],
+            identifiers=[
+                Identifier(found.get("scheme"), found["value"]) for found in row["identifiers"]
+            ],
+            series=(series := row["series"])
+            and Series(series["name"], series.get("position")),
+            decisions=[Decision._of(decision) for decision in row["decisions"]],
             existing=existing,
         )
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a block's text that stands out."""
+
+    start: int
+    """In bytes of the text in UTF-8, as in ``text.encode()``."""
+    end: int
+    """Behind its last byte."""
+    style: str
+    """``emphasis`` or ``strong``."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where a block starts in the original file. What a format does not know is ``None``."""
+
+    page: int | None = None
+    """From 1."""
+    path: str | None = None
+    """The document inside an archive."""
+    fragment: str | None = None
+    """The id of the element that starts here."""
+    offset: int | None = None
+    """Bytes of the document before the block."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +182,20 @@ class Block:
 
     kind: str
     text: str
+    spans: list[Span] = field(default_factory=list)
+    """What stands out in it."""
+    anchor: Anchor | None = None
+    """Where it came from."""
+
+    @classmethod
+    def _of(cls, row: Json) -> Block:
+        anchor = row.get("anchor")
+        return cls(
+            row["kind"],
+            row["text"],
+            [Span(span["start"], span["end"], span["style"]) for span in row.get("spans", [])],
+            anchor and Anchor(**anchor),
+        )
 
 
 @dataclass(frozen=True)
@@ -132,8 +227,22 @@ class Chapter:
             title=row["title"],
             section=row["section"],
             char_count=row["char_count"],
-            blocks=[Block(block["kind"], block["text"]) for block in row["blocks"]],
+            blocks=[Block._of(block) for block in row["blocks"]],
         )
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A book after it was changed."""
+
+    book: Book
+    """At its new version."""
+    chapters: list[Chapter]
+    """In order, without their text."""
+
+    @classmethod
+    def _of(cls, row: Json) -> Edited:
+        return cls(Book._of(row["book"]), [Chapter._of(chapter) for chapter in row["chapters"]])
 
 
 @dataclass(frozen=True)

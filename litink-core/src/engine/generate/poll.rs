@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::{Asset, Call, stop, store::Unstored};
+use super::{Asset, Call, Paid, stop, store::Unstored};
 use crate::{
     Charge, Error, ErrorKind, Result, Retry,
     domain::{Generation, GenerationState, PendingOperation},
@@ -25,15 +25,19 @@ impl Call<'_> {
         let row = self.share(row).await?;
         let context = self.call_context(&row);
         let reply = self.timed(self.provider.poll(&pending.handle, &context));
-        match reply.await {
-            Ok(Reply::Done(generated)) => match self.store(&row, *generated).await {
-                Ok(asset) => {
-                    self.count("completed");
-                    Ok(asset)
+        let since = Self::age(&row, &pending);
+        match self.observed(&row, since, reply).await {
+            Ok(Reply::Done(generated)) => {
+                let paid = Paid::of(&generated);
+                match self.store(&row, *generated, &paid).await {
+                    Ok(asset) => {
+                        self.count("completed");
+                        Ok(asset)
+                    }
+                    Err(Unstored::Rejected(error)) => self.failed(row, error, paid).await,
+                    Err(Unstored::Interrupted(error)) => Err(self.keep(&row, &pending, error)),
                 }
-                Err(Unstored::Rejected(error)) => self.failed(row, error).await,
-                Err(Unstored::Interrupted(error)) => Err(self.keep(&row, &pending, error)),
-            },
+            }
             Ok(Reply::Pending(_)) if self.expired(&row, &pending) => {
                 self.expire(row, &pending, None).await
             }
@@ -43,7 +47,10 @@ impl Call<'_> {
                 tracing::info!(generation = %row.id(), %error, "a stopped call is sent again");
                 self.call(row).await
             }
-            Err(error) if self.is_over(&error) => self.failed(row, error).await,
+            Err(error) if self.is_over(&error) => {
+                let paid = Paid::by(&error);
+                self.failed(row, error, paid).await
+            }
             Err(error) if error.retry() != Retry::Never && self.expired(&row, &pending) => {
                 self.expire(row, &pending, Some(error)).await
             }
@@ -113,7 +120,7 @@ impl Call<'_> {
         if let Some(cause) = cause {
             error = error.with_source(cause);
         }
-        self.failed(row, error).await
+        self.failed(row, error, Paid::Perhaps).await
     }
 
     /// The question, the way back or our own storage failed, and not the operation: its row stays

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 
-use super::{Asset, Call, StoredMedia, is_elsewhere};
+use super::{
+    Asset, Call, Paid, StoredMedia, is_elsewhere,
+    verify::{self, Film},
+};
 use crate::{
-    Actor, Charge, Error, ErrorKind, Result, Retry, audio,
+    Actor, Charge, Error, ErrorKind, Result, Retry,
     domain::{Generation, GenerationState},
     provider::{Generated, Media, MediaBody, Output, SpeechMark},
     repository::RepositoryExt,
@@ -46,14 +49,15 @@ impl Call<'_> {
         &self,
         row: &Generation,
         generated: Generated,
+        paid: &Paid,
     ) -> Result<Asset, Unstored> {
         let Generated {
             output,
+            provider,
             model,
-            usage,
-            cost_nanos,
             warnings,
             request_id,
+            ..
         } = generated;
         for warning in &warnings {
             tracing::debug!(
@@ -69,15 +73,17 @@ impl Call<'_> {
         let asset = self.store_output(row, output).await?;
         let mut set = vec![
             ("output", json!(asset)),
-            ("usage", json!(usage)),
-            ("cost_nanos", json!(cost_nanos)),
             ("request_id", json!(request_id)),
             ("error", Value::Null),
         ];
         if model.is_some() {
             set.push(("model", json!(model)));
         }
-        if let Err(error) = self.set(row, GenerationState::Completed, set).await {
+        if provider.is_some() {
+            // Who made it, and not the ladder that was asked.
+            set.push(("provider", json!(provider)));
+        }
+        if let Err(error) = self.end(row, GenerationState::Completed, set, paid).await {
             if is_elsewhere(&error) {
                 self.discard(row, &asset).await;
             }
@@ -88,7 +94,10 @@ impl Call<'_> {
 
     async fn store_output(&self, row: &Generation, output: Output) -> Result<Asset, Unstored> {
         Ok(match output {
-            Output::Text { text } => Asset::Text { text },
+            Output::Text { text } => {
+                verify::text(self.request, &text).map_err(rejected)?;
+                Asset::Text { text }
+            }
             Output::Transcription { text, marks } => Asset::Transcription { text, marks },
             Output::Embedding { vectors } => Asset::Embedding { vectors },
             Output::Speech { audio, marks } => {
@@ -104,16 +113,9 @@ impl Call<'_> {
                 let (audio, duration_ms) = self.store_audio(row, audio).await?;
                 Asset::Sound { audio, duration_ms }
             }
-            Output::Image { image } => {
-                let media_type = image.media_type.clone();
-                let bytes = self.gather(image, MAX_IMAGE_BYTES).await?;
-                let ending = super::super::books::extension(&media_type);
-                let found = Found::bytes(bytes).await?;
-                let image = self
-                    .put(row, Area::Images, ("image", ending), found, media_type)
-                    .await?;
-                Asset::Image { image }
-            }
+            Output::Image { image } => Asset::Image {
+                image: self.store_image(row, image).await?,
+            },
             Output::Video { video } => Asset::Video {
                 video: self.store_video(row, video).await?,
             },
@@ -129,34 +131,46 @@ impl Call<'_> {
         let media_type = media.media_type.clone();
         let bytes = self.gather(media, MAX_AUDIO_BYTES).await?;
         let (looked_at, hint) = (bytes.clone(), media_type.clone());
-        let probe = tokio::task::spawn_blocking(move || audio::probe(&looked_at, &hint))
-            .await
-            .map_err(|error| {
-                Error::new(ErrorKind::Provider, "the audio cannot be decoded")
-                    .with_code("broken_audio")
-                    .with_source(error)
-            })
-            .and_then(|probe| probe.and_then(audible))
-            // The money is gone, but another try may give sound audio.
-            .map_err(|error| rejected(error.with_retry(Retry::Backoff)))?;
+        let duration = looked("broken_audio", move || verify::sound(&looked_at, &hint)).await?;
         let found = Found::bytes(bytes).await?;
         let ending = audio_extension(&media_type);
         let stored = self
             .put(row, Area::Audio, ("audio", ending), found, media_type)
             .await?;
-        Ok((stored, probe.duration().as_millis() as u64))
+        Ok((stored, duration.as_millis() as u64))
+    }
+
+    /// An image by its bytes: what a provider calls it is not trusted either.
+    async fn store_image(&self, row: &Generation, media: Media) -> Result<StoredMedia, Unstored> {
+        let bytes = self.gather(media, MAX_IMAGE_BYTES).await?;
+        let looked_at = bytes.clone();
+        let media_type = looked("broken_image", move || verify::image(&looked_at)).await?;
+        let ending = super::super::books::extension(media_type);
+        let found = Found::bytes(bytes).await?;
+        self.put(
+            row,
+            Area::Images,
+            ("image", ending),
+            found,
+            media_type.to_owned(),
+        )
+        .await
     }
 
     async fn store_video(&self, row: &Generation, media: Media) -> Result<StoredMedia, Unstored> {
-        let media_type = media.media_type;
-        let found = match media.body {
+        let (film, found) = match media.body {
             MediaBody::Bytes(bytes) if bytes.len() as u64 > MAX_VIDEO_BYTES => {
                 return Err(too_large(MAX_VIDEO_BYTES));
             }
-            MediaBody::Bytes(bytes) => Found::bytes(bytes).await?,
+            MediaBody::Bytes(bytes) => {
+                let mut looked_at = std::io::Cursor::new(bytes.clone());
+                let film = looked("broken_film", move || verify::film(&mut looked_at)).await?;
+                (film, Found::bytes(bytes).await?)
+            }
             MediaBody::Stream(stream) => self.spool(stream, MAX_VIDEO_BYTES).await?,
         };
-        self.put(row, Area::Videos, ("video", "mp4"), found, media_type)
+        let media_type = film.media_type.to_owned();
+        self.put(row, Area::Videos, ("video", film.ending), found, media_type)
             .await
     }
 
@@ -183,7 +197,11 @@ impl Call<'_> {
 
     /// Takes large media to a temporary file: it is named by its content, which is known only when
     /// the last byte is there.
-    async fn spool(&self, mut stream: ByteStream, max_bytes: u64) -> Result<Found, Unstored> {
+    async fn spool(
+        &self,
+        mut stream: ByteStream,
+        max_bytes: u64,
+    ) -> Result<(Film, Found), Unstored> {
         let file = tempfile::tempfile().map_err(interrupted)?;
         let mut file = tokio::fs::File::from_std(file);
         let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
@@ -196,14 +214,22 @@ impl Call<'_> {
             file.write_all(&chunk).await.map_err(interrupted)?;
         }
         file.flush().await.map_err(interrupted)?;
+        let mut looked_at = file.into_std().await;
+        let (film, file) = looked("broken_film", move || {
+            let film = verify::film(&mut looked_at)?;
+            Ok((film, looked_at))
+        })
+        .await?;
+        let mut file = tokio::fs::File::from_std(file);
         file.rewind().await.map_err(interrupted)?;
-        Ok(Found {
+        let found = Found {
             body: ReaderStream::with_capacity(file, 256 * 1024)
                 .map_err(Error::from)
                 .boxed(),
             bytes,
             content_hash: hasher.finalize().to_hex().to_string(),
-        })
+        };
+        Ok((film, found))
     }
 
     /// The next bytes of a stream that must not stall.
@@ -298,6 +324,29 @@ impl Found {
     }
 }
 
+/// Looks at what came back, on a thread where that may take its time. What a decoder panics at is broken.
+async fn looked<T: Send + 'static>(
+    code: &'static str,
+    look: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T, Unstored> {
+    let looked = tokio::task::spawn_blocking(look).await;
+    let looked = looked.unwrap_or_else(|error| {
+        Err(Error::new(
+            ErrorKind::Provider,
+            "what the provider sent cannot be decoded",
+        )
+        .with_code(code)
+        .with_charge(Charge::Yes)
+        .with_retry(Retry::Backoff)
+        .with_source(error))
+    });
+    looked.map_err(|error| match error.charge() {
+        Charge::Yes => rejected(error),
+        // Our own disk failed at it.
+        _ => interrupted(error),
+    })
+}
+
 fn stalled(limit: Duration) -> Error {
     Error::new(
         ErrorKind::Timeout,
@@ -327,13 +376,6 @@ fn honest(marks: Vec<SpeechMark>, duration_ms: u64) -> Vec<SpeechMark> {
         ordered && mark.end_ms <= duration_ms + 1
     });
     if sound { marks } else { Vec::new() }
-}
-
-fn audible(probe: audio::Probe) -> Result<audio::Probe> {
-    if !probe.is_silent() {
-        return Ok(probe);
-    }
-    Err(Error::new(ErrorKind::Provider, "the provider sent silence").with_code("silent_audio"))
 }
 
 fn audio_extension(media_type: &str) -> &'static str {

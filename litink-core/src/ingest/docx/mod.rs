@@ -2,22 +2,27 @@
 
 mod styles;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use self::styles::Styles;
+use self::styles::Sheet;
 pub(super) use self::styles::{Role, role_of_name};
 use super::{
     Format, ParsedBook,
     archive::{Archive, Fault, corrupt_archive, entry_error},
-    book::Warnings,
+    block::offset,
+    book::Report,
     flow::{self, Flow},
     limits::Limits,
     markup::{Markup, Piece, Tag},
     outline,
     page::Head,
+    rich::{Rich, Styles},
     whole,
 };
-use crate::{Result, domain::BlockKind};
+use crate::{
+    Result,
+    domain::{Anchor, BlockKind, Style},
+};
 
 pub(super) const DOCUMENT: &str = "word/document.xml";
 
@@ -25,18 +30,18 @@ pub(super) const DOCUMENT: &str = "word/document.xml";
 pub(super) fn read(
     archive: &mut Archive<'_>,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
-    let document = part(archive, DOCUMENT, limits, warnings)?.ok_or_else(corrupt_archive)?;
-    let styles = part(archive, "word/styles.xml", limits, warnings)?;
-    let styles = Styles::read(styles.as_deref().unwrap_or_default());
+    let document = part(archive, DOCUMENT, limits, report)?.ok_or_else(corrupt_archive)?;
+    let styles = part(archive, "word/styles.xml", limits, report)?;
+    let styles = Sheet::read(styles.as_deref().unwrap_or_default());
     let mut notes = HashMap::new();
     for (path, kind) in [("word/footnotes.xml", 'f'), ("word/endnotes.xml", 'e')] {
-        if let Some(text) = part(archive, path, limits, warnings)? {
-            read_notes(&text, kind, &mut notes);
+        if let Some(text) = part(archive, path, limits, report)? {
+            read_notes(&text, path, kind, &mut notes);
         }
     }
-    let mut head = match part(archive, "docProps/core.xml", limits, warnings)? {
+    let mut head = match part(archive, "docProps/core.xml", limits, report)? {
         Some(core) => metadata(&core),
         None => Head::default(),
     };
@@ -47,11 +52,18 @@ pub(super) fn read(
         open: vec![Paragraph::default()],
         skip: 0,
         table: 0,
-        rows: String::new(),
+        rows: Rich::default(),
+        rows_anchor: Anchor::default(),
         in_text: false,
+        run: None,
         title: None,
+        path: DOCUMENT.into(),
+        at: 0,
     };
-    for piece in Markup::new(&document) {
+    let mut pieces = Markup::new(&document);
+    while let Some(piece) = pieces.next() {
+        reader.flow.tick()?;
+        reader.at = pieces.at();
         match piece {
             Piece::Open(tag) => reader.open(&tag)?,
             Piece::Close(name) => reader.close(&name)?,
@@ -60,15 +72,20 @@ pub(super) fn read(
     }
     reader.end_paragraph()?;
     reader.end_table()?;
+    if head.title.is_none() && reader.title.is_some() {
+        report.decide("title", "heading", 0.8);
+    }
     head.title = head.title.or(reader.title);
     let blocks = reader.flow.finish()?;
-    let drafts = flow::divide(blocks, head.title.as_deref());
+    let drafts = flow::divide(blocks, head.title.as_deref(), report);
     let chapters = outline::chapters(drafts, head.title.as_deref());
     Ok(ParsedBook {
         title: head.title,
         authors: head.authors,
         language: head.language,
         description: head.description,
+        identifier: head.identifiers.first().map(|it| it.value.clone()),
+        identifiers: head.identifiers,
         ..whole::book(Format::Docx, chapters)
     })
 }
@@ -78,14 +95,14 @@ fn part(
     archive: &mut Archive<'_>,
     path: &str,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<Option<String>> {
     match archive.read(path, limits.document_cap()) {
-        Ok(bytes) => whole::decode(bytes, limits, warnings).map(Some),
+        Ok(bytes) => whole::decode(bytes, limits, report).map(Some),
         Err(Fault::Missing) => Ok(None),
         Err(Fault::Damaged) if path != DOCUMENT => {
             let message = format!("{path} is damaged and was left out");
-            warnings.push("chapter_unreadable", message);
+            report.warn("chapter_unreadable", message);
             Ok(None)
         }
         Err(fault) => Err(entry_error(fault, limits)),
@@ -116,42 +133,80 @@ pub(super) fn metadata(text: &str) -> Head {
     head
 }
 
+type Notes = HashMap<(char, String), (Rich, Anchor)>;
+
 /// Texts of the notes, by kind and id.
-fn read_notes(text: &str, kind: char, notes: &mut HashMap<(char, String), String>) {
+fn read_notes(text: &str, path: &str, kind: char, notes: &mut Notes) {
     let mut id = None;
-    let mut note = String::new();
+    let mut note = Rich::default();
+    let mut anchor = Anchor::default();
     let mut in_text = false;
-    for piece in Markup::new(text) {
+    let mut run = None;
+    let path: Arc<str> = path.into();
+    let mut pieces = Markup::new(text);
+    while let Some(piece) = pieces.next() {
         match piece {
             Piece::Open(tag) => match tag.name.as_ref() {
                 "footnote" | "endnote" => {
-                    note.clear();
+                    note = Rich::default();
+                    anchor = Anchor {
+                        path: Some(Arc::clone(&path)),
+                        offset: offset(pieces.at()),
+                        ..Anchor::default()
+                    };
                     let is_own = tag.attribute("type").is_none_or(|t| t == "normal");
                     id = tag.attribute("id").filter(|_| is_own);
                 }
-                "p" | "tab" | "br" => note.push(' '),
+                "p" | "tab" | "br" => note.push(' ', Styles::default()),
                 "t" => in_text = !tag.is_empty,
-                _ => {}
+                _ => style_run(&mut run, &tag),
             },
             Piece::Close(name) => match name.as_ref() {
                 "t" => in_text = false,
+                "r" => run = None,
                 "footnote" | "endnote" => {
                     if let Some(id) = id.take() {
-                        notes.insert((kind, id), std::mem::take(&mut note));
+                        notes.insert((kind, id), (std::mem::take(&mut note), anchor.clone()));
                     }
                 }
                 _ => {}
             },
-            Piece::Text(text) if in_text => note.push_str(&text),
+            Piece::Text(text) if in_text => note.push_str(&text, run.unwrap_or_default()),
             Piece::Text(_) => {}
         }
+    }
+}
+
+/// What a run's properties say of its styles; `run` is `None` outside of runs.
+fn style_run(run: &mut Option<Styles>, tag: &Tag<'_>) {
+    let style = match tag.name.as_ref() {
+        "r" if !tag.is_empty => {
+            *run = Some(Styles::default());
+            return;
+        }
+        "i" => Style::Emphasis,
+        "b" => Style::Strong,
+        "rstyle" => match tag.attribute("val").as_deref() {
+            Some("Emphasis" | "IntenseEmphasis" | "SubtleEmphasis") => Style::Emphasis,
+            Some("Strong") => Style::Strong,
+            _ => return,
+        },
+        _ => return,
+    };
+    let is_off = matches!(
+        tag.attribute("val").as_deref(),
+        Some("0" | "false" | "none" | "off")
+    );
+    if let Some(styles) = run {
+        *styles = styles.with(style, !is_off);
     }
 }
 
 /// A paragraph as it is read; text boxes have some inside others.
 #[derive(Debug, Default)]
 struct Paragraph {
-    text: String,
+    text: Rich,
+    anchor: Anchor,
     style: Option<String>,
     /// As the paragraph itself says, from 0.
     outline: Option<u8>,
@@ -162,25 +217,26 @@ struct Paragraph {
 
 struct Reader<'a> {
     flow: Flow<'a>,
-    styles: &'a Styles,
-    notes: &'a HashMap<(char, String), String>,
+    styles: &'a Sheet,
+    notes: &'a Notes,
     open: Vec<Paragraph>,
     /// Open elements whose text is not of the book.
     skip: usize,
     table: usize,
-    rows: String,
+    rows: Rich,
+    rows_anchor: Anchor,
     in_text: bool,
+    /// Styles of the open run.
+    run: Option<Styles>,
     title: Option<String>,
+    path: Arc<str>,
+    at: u64,
 }
 
 /// Text boxes in text boxes, deeper than anybody makes them.
 const MAX_OPEN: usize = 32;
 
 impl Reader<'_> {
-    fn paragraph(&mut self) -> Option<&mut Paragraph> {
-        self.open.last_mut()
-    }
-
     fn open(&mut self, tag: &Tag<'_>) -> Result<()> {
         let name = tag.name.as_ref();
         let is_left_out = matches!(
@@ -193,20 +249,39 @@ impl Reader<'_> {
         }
         match name {
             "p" if self.open.len() < MAX_OPEN && !tag.is_empty => {
-                self.open.push(Paragraph::default());
+                self.open.push(Paragraph {
+                    anchor: self.anchor(tag.attribute("paraid")),
+                    ..Paragraph::default()
+                });
             }
-            "tbl" if !tag.is_empty => self.table += 1,
+            "tbl" if !tag.is_empty => {
+                if self.table == 0 {
+                    self.rows_anchor = self.anchor(None);
+                }
+                self.table += 1;
+            }
             "t" => self.in_text = !tag.is_empty,
             "tc" if self.table > 0 && !self.rows.is_empty() && !self.rows.ends_with('\n') => {
-                self.rows.push('\t');
+                self.rows.push('\t', Styles::default());
             }
             _ => self.note(tag),
         }
         Ok(())
     }
 
+    fn anchor(&self, id: Option<String>) -> Anchor {
+        Anchor {
+            path: Some(Arc::clone(&self.path)),
+            fragment: id.filter(|id| id.len() <= 200).map(Into::into),
+            offset: offset(self.at),
+            ..Anchor::default()
+        }
+    }
+
     /// What stands inside a paragraph.
     fn note(&mut self, tag: &Tag<'_>) {
+        style_run(&mut self.run, tag);
+        let none = Styles::default();
         let Some(paragraph) = self.open.last_mut() else {
             return;
         };
@@ -216,9 +291,9 @@ impl Reader<'_> {
                 paragraph.outline = tag.attribute("val").and_then(|v| v.parse().ok());
             }
             "numpr" => paragraph.is_item = true,
-            "tab" | "ptab" => paragraph.text.push(' '),
-            "br" | "cr" => paragraph.text.push('\n'),
-            "nobreakhyphen" => paragraph.text.push('-'),
+            "tab" | "ptab" => paragraph.text.push(' ', none),
+            "br" | "cr" => paragraph.text.push('\n', none),
+            "nobreakhyphen" => paragraph.text.push('-', none),
             "footnotereference" | "endnotereference" => {
                 let kind = tag.name.chars().next().unwrap_or('f');
                 paragraph
@@ -237,8 +312,9 @@ impl Reader<'_> {
         }
         match name {
             "t" => self.in_text = false,
+            "r" => self.run = None,
             "p" if self.open.len() > 1 => self.end_paragraph()?,
-            "tr" if self.table > 0 => self.rows.push('\n'),
+            "tr" if self.table > 0 => self.rows.push('\n', Styles::default()),
             "tbl" => {
                 self.table = self.table.saturating_sub(1);
                 if self.table == 0 {
@@ -253,22 +329,23 @@ impl Reader<'_> {
     fn text(&mut self, text: &str) {
         if self.in_text
             && self.skip == 0
-            && let Some(paragraph) = self.paragraph()
+            && let Some(paragraph) = self.open.last_mut()
         {
-            paragraph.text.push_str(text);
+            paragraph.text.push_str(text, self.run.unwrap_or_default());
         }
     }
 
     fn end_paragraph(&mut self) -> Result<()> {
-        let Some(paragraph) = self.open.pop() else {
+        let Some(mut paragraph) = self.open.pop() else {
             return Ok(());
         };
         if self.table > 0 {
             if !self.rows.ends_with(['\t', '\n']) && !self.rows.is_empty() {
-                self.rows.push(' ');
+                self.rows.push(' ', Styles::default());
             }
-            self.rows
-                .push_str(&paragraph.text.replace(['\n', '\t'], " "));
+            let text = std::mem::take(&mut paragraph.text);
+            let cell = text.blanked(|c| matches!(c, '\n' | '\t'));
+            self.rows.append(&cell);
         } else {
             let role = self.styles.role(paragraph.style.as_deref());
             let role = match paragraph.outline {
@@ -290,14 +367,18 @@ impl Reader<'_> {
             if role == Role::Title && self.title.is_none() {
                 self.title = whole::tidy(&paragraph.text);
             }
-            self.flow.add(kind, level, &paragraph.text)?;
+            let Paragraph { text, anchor, .. } = &paragraph;
+            self.flow.add(kind, level, text, anchor)?;
         }
         for alt in paragraph.images.iter().filter(|alt| !alt.is_empty()) {
-            self.flow.add(BlockKind::Image, 0, alt)?;
+            let alt = Rich::from(alt.as_str());
+            self.flow
+                .add(BlockKind::Image, 0, &alt, &paragraph.anchor)?;
         }
         for key in &paragraph.notes {
-            let note = self.notes.get(key).map_or("", String::as_str);
-            self.flow.add(BlockKind::Footnote, 0, note)?;
+            if let Some((note, anchor)) = self.notes.get(key) {
+                self.flow.add(BlockKind::Footnote, 0, note, anchor)?;
+            }
         }
         if self.open.is_empty() {
             self.open.push(Paragraph::default());
@@ -307,6 +388,6 @@ impl Reader<'_> {
 
     fn end_table(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        self.flow.add(BlockKind::Table, 0, &rows)
+        self.flow.add(BlockKind::Table, 0, &rows, &self.rows_anchor)
     }
 }

@@ -20,7 +20,7 @@ pub(in crate::ingest) enum Role {
 
 /// The styles by id.
 #[derive(Debug, Default)]
-pub(super) struct Styles(HashMap<String, Style>);
+pub(super) struct Sheet(HashMap<String, Style>);
 
 #[derive(Debug, Default)]
 struct Style {
@@ -29,10 +29,10 @@ struct Style {
     based_on: Option<String>,
 }
 
-/// Styles are based on styles; a circle ends here.
+/// Sheet are based on styles; a circle ends here.
 const MAX_BASED: usize = 12;
 
-impl Styles {
+impl Sheet {
     pub(super) fn read(text: &str) -> Self {
         let mut styles = HashMap::new();
         let mut id = String::new();
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_style_may_be_based_on_a_heading_and_on_itself() {
-        let styles = Styles::read(
+        let styles = Sheet::read(
             "<style styleId='a'><name val='My Head'/><basedOn val='b'/></style>\
              <style styleId='b'><name val='heading 2'/></style>\
              <style styleId='c'><name val='x'/><basedOn val='c'/></style>",

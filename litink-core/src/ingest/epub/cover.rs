@@ -6,7 +6,7 @@ use crate::{
     ingest::{
         Cover, Limits,
         archive::{Archive, Fault},
-        book::Warnings,
+        book::Report,
         detect,
         markup::{Markup, Piece},
         path::{self, Link},
@@ -19,7 +19,7 @@ pub(super) fn read(
     archive: &mut Archive<'_>,
     package: &Package,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<Option<Cover>> {
     let Some(path) = locate(archive, package, limits) else {
         return Ok(None);
@@ -28,14 +28,14 @@ pub(super) fn read(
         Ok(bytes) => bytes,
         Err(Fault::Fatal(error)) => return Err(error),
         Err(Fault::TooLarge) => {
-            warnings.push(
+            report.warn(
                 "cover_too_large",
                 format!("{path} (the cover) was left out"),
             );
             return Ok(None);
         }
         Err(Fault::Missing | Fault::Damaged) => {
-            warnings.push(
+            report.warn(
                 "missing_resource",
                 format!("{path} (the cover) is missing or damaged"),
             );

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     domain::{BlockKind, ChapterKind},
     ingest::{
-        html::RawBlock,
+        block::RawBlock,
+        book::Report,
         outline::{Draft, is_section_title, join_sections},
         titles::{self, Rank},
     },
@@ -57,10 +58,11 @@ pub(super) fn divide(
     mut documents: Vec<SpineDocument>,
     contents: &Contents,
     package: &Package,
+    report: &mut Report,
 ) -> Vec<Draft> {
     let (cuts, kinds) = {
         let row = Row::new(&documents, contents, package);
-        let cuts = row.cuts(contents, package.title.as_deref());
+        let cuts = row.cuts(contents, package.title.as_deref(), report);
         (cuts, row.kinds)
     };
     let mut blocks = documents
@@ -164,7 +166,7 @@ impl<'a> Row<'a> {
         kinds
     }
 
-    fn cuts(&self, contents: &Contents, book_title: Option<&str>) -> Vec<Cut> {
+    fn cuts(&self, contents: &Contents, book_title: Option<&str>, report: &mut Report) -> Vec<Cut> {
         let nodes = self.nodes(&contents.entries);
         let listed = places(&nodes);
         let mut cuts = Vec::new();
@@ -178,6 +180,14 @@ impl<'a> Row<'a> {
             .count();
         if cuts.len() < 2 && (filled > 2 || cuts.is_empty()) {
             cuts = self.cuts_by_headings(&cuts);
+            let is_headed = |cut: &Cut| self.heading_at(cut.start, self.end()).is_some();
+            let headed = cuts.iter().filter(|cut| is_headed(cut)).count();
+            match cuts.len() > 1 && headed * 2 > cuts.len() {
+                true => report.decide("chapters", "headings", 0.8),
+                false => report.decide("chapters", "documents", 0.4),
+            }
+        } else {
+            report.decide("chapters", "navigation", 0.95);
         }
         self.add_unlisted(&mut cuts, &listed);
         if cuts.first().is_none_or(|cut| cut.start > 0) {

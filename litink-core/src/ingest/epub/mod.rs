@@ -6,17 +6,17 @@ mod package;
 mod rights;
 mod toc;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use self::package::{Item, Package};
 use super::{
     Format, ParsedBook,
     archive::{Archive, Fault, corrupt_archive},
-    book::Warnings,
+    book::Report,
     encoding,
     html::{self, Document},
     limits::{Limits, Meter},
-    outline,
+    outline, whole,
 };
 use crate::{Error, Result};
 
@@ -33,35 +33,35 @@ struct SpineDocument {
 pub(super) fn read(
     archive: &mut Archive<'_>,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     rights::check(archive)?;
-    let package = package::read(archive, warnings)?;
-    let entries = toc::read(archive, &package, warnings);
+    let package = package::read(archive, report)?;
+    let entries = toc::read(archive, &package, report);
     let wanted = toc::wanted_anchors(&entries, &package);
-    let documents = read_spine(archive, &package, &wanted, limits, warnings)?;
+    let documents = read_spine(archive, &package, &wanted, limits, report)?;
     if documents.iter().all(|d| d.document.blocks.is_empty()) {
         return Err(empty_book());
     }
-    warn_about_layout(&package, &documents, warnings);
-    let drafts = divide::divide(documents, &entries, &package);
+    warn_about_layout(&package, &documents, report);
+    let drafts = divide::divide(documents, &entries, &package, report);
     let chapters = outline::chapters(drafts, package.title.as_deref());
     if chapters.is_empty() {
         return Err(empty_book());
     }
-    let cover = cover::read(archive, &package, limits, warnings)?;
+    let cover = cover::read(archive, &package, limits, report)?;
     Ok(ParsedBook {
-        format: Format::Epub,
         title: package.title,
         authors: package.authors,
         language: package.language,
         identifier: package.identifier,
+        identifiers: package.identifiers,
+        series: package.series,
         publisher: package.publisher,
         published: package.published,
         description: package.description,
         cover,
-        chapters,
-        warnings: Vec::new(),
+        ..whole::book(Format::Epub, chapters)
     })
 }
 
@@ -72,15 +72,15 @@ fn empty_book() -> Error {
     )
 }
 
-fn warn_about_layout(package: &Package, documents: &[SpineDocument], warnings: &mut Warnings) {
+fn warn_about_layout(package: &Package, documents: &[SpineDocument], report: &mut Report) {
     if package.is_fixed_layout {
-        warnings.push(
+        report.warn(
             "no_reflowable_text",
             "the pages have a fixed layout; their text may be incomplete or out of order",
         );
     }
     if documents.iter().any(|d| d.document.flattened) {
-        warnings.push(
+        report.warn(
             "nesting_flattened",
             "elements nested too deeply were read as if less deep",
         );
@@ -93,19 +93,19 @@ fn read_spine(
     package: &Package,
     wanted: &toc::Wanted,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<Vec<SpineDocument>> {
     let none = HashSet::new();
     let mut meter = Meter::new(limits);
     let mut documents = Vec::new();
     let mut damaged = 0;
     for (item, is_auxiliary) in package.reading_order() {
-        let markup = match read_document(archive, item, limits, warnings) {
+        let markup = match read_document(archive, item, limits, report) {
             Ok(Some(markup)) => markup,
             Ok(None) => continue,
             Err(Fault::Missing) => {
                 let path = &item.path;
-                warnings.push(
+                report.warn(
                     "missing_resource",
                     format!("{path} is listed but not in the file"),
                 );
@@ -114,7 +114,7 @@ fn read_spine(
             Err(Fault::Damaged) => {
                 damaged += 1;
                 let path = &item.path;
-                warnings.push(
+                report.warn(
                     "chapter_unreadable",
                     format!("{path} is damaged and was left out"),
                 );
@@ -123,10 +123,11 @@ fn read_spine(
             Err(fault) => return Err(super::archive::entry_error(fault, limits)),
         };
         let wanted = wanted.get(&item.path).unwrap_or(&none);
+        let path = Arc::from(item.path.as_str());
         documents.push(SpineDocument {
             path: item.path.clone(),
             is_auxiliary,
-            document: html::read_document(&markup, wanted, limits, &mut meter)?,
+            document: html::read_document(&markup, Some(&path), wanted, limits, &mut meter)?,
         });
     }
     if documents.is_empty() && damaged > 0 {
@@ -140,7 +141,7 @@ fn read_document(
     archive: &mut Archive<'_>,
     item: &Item,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<Option<String>, Fault> {
     if !item.is_document() {
         let known = archive.contains(&item.path);
@@ -150,7 +151,7 @@ fn read_document(
     let decoded = encoding::decode(bytes, limits).map_err(Fault::Fatal)?;
     if let Some(name) = decoded.guessed {
         let path = &item.path;
-        warnings.push(
+        report.warn(
             "encoding_guessed",
             format!("{path} was read as {name}, which is a guess"),
         );

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use crate::{
     Error, Result,
+    domain::{Identifier, Series},
     ingest::{
         archive::{Archive, Fault, corrupt_archive},
-        book::Warnings,
+        book::Report,
         encoding,
         limits::Limits,
         markup::{Markup, Piece, Tag},
+        metadata,
         path::{self, Link},
+        whole::tidy,
     },
 };
 
@@ -55,6 +58,8 @@ pub(super) struct Package {
     pub(super) authors: Vec<String>,
     pub(super) language: Option<String>,
     pub(super) identifier: Option<String>,
+    pub(super) identifiers: Vec<Identifier>,
+    pub(super) series: Option<Series>,
     pub(super) publisher: Option<String>,
     pub(super) published: Option<String>,
     pub(super) description: Option<String>,
@@ -69,9 +74,12 @@ pub(super) struct Package {
     pub(super) guide: Vec<(String, String, Option<String>)>,
     pub(super) is_fixed_layout: bool,
     unique_identifier: Option<String>,
+    series_index: Option<String>,
     is_closed: bool,
 }
 
+/// More identifiers say nothing new.
+const MAX_IDENTIFIERS: usize = 50;
 /// A package of the largest honest books has a few hundred KiB.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 const CONTAINER: &str = "META-INF/container.xml";
@@ -125,14 +133,14 @@ impl Package {
 /// # Errors
 ///
 /// `missing_package`, `malformed_package`, `corrupt_archive`.
-pub(super) fn read(archive: &mut Archive<'_>, warnings: &mut Warnings) -> Result<Package> {
-    let path = locate(archive, warnings)?;
+pub(super) fn read(archive: &mut Archive<'_>, report: &mut Report) -> Result<Package> {
+    let path = locate(archive, report)?;
     let text = match text_of(archive, &path) {
         Ok(text) => text,
         Err(Fault::Missing) => return Err(missing_package(&path)),
         Err(fault) => return Err(fatal(fault)),
     };
-    let package = parse(&text, &path, warnings);
+    let package = parse(&text, &path, report);
     if package.items.is_empty() {
         return Err(Error::invalid(
             "malformed_package",
@@ -141,7 +149,7 @@ pub(super) fn read(archive: &mut Archive<'_>, warnings: &mut Warnings) -> Result
         .with_context("path", path));
     }
     if !package.is_closed || package.spine.is_empty() {
-        warnings.push(
+        report.warn(
             "package_incomplete",
             format!("{path} is cut short or has no reading order; what it has was used"),
         );
@@ -150,11 +158,11 @@ pub(super) fn read(archive: &mut Archive<'_>, warnings: &mut Warnings) -> Result
 }
 
 /// The path of the package document: as the container says, else the only sort of file it can be.
-fn locate(archive: &mut Archive<'_>, warnings: &mut Warnings) -> Result<String> {
+fn locate(archive: &mut Archive<'_>, report: &mut Report) -> Result<String> {
     let declared = match text_of(archive, CONTAINER) {
         Ok(container) => rootfile(&container),
         Err(Fault::Missing) => {
-            warnings.push("missing_container", "META-INF/container.xml is missing");
+            report.warn("missing_container", "META-INF/container.xml is missing");
             None
         }
         Err(fault) => return Err(fatal(fault)),
@@ -163,7 +171,7 @@ fn locate(archive: &mut Archive<'_>, warnings: &mut Warnings) -> Result<String> 
         return match path::resolve("", &declared) {
             Link::Inside { path, .. } => Ok(path),
             _ => {
-                warnings.push("unsafe_path", "the container points outside the archive");
+                report.warn("unsafe_path", "the container points outside the archive");
                 Err(missing_package(&declared))
             }
         };
@@ -226,14 +234,14 @@ struct Open {
     text: String,
 }
 
-fn parse(text: &str, path: &str, warnings: &mut Warnings) -> Package {
+fn parse(text: &str, path: &str, report: &mut Report) -> Package {
     let mut package = Package::default();
     let mut metadata = Metadata::default();
     let mut open: Option<Open> = None;
     for piece in Markup::new(text) {
         match piece {
             Piece::Open(tag) => {
-                structure(&tag, path, &mut package, warnings);
+                structure(&tag, path, &mut package, report);
                 if open.is_none() && is_metadata(&tag) {
                     open = Some(start(&tag));
                 }
@@ -277,17 +285,18 @@ fn start(tag: &Tag<'_>) -> Open {
         refines: tag.qualified("refines"),
         role: tag
             .qualified("opf:role")
-            .or_else(|| tag.qualified("opf:event")),
+            .or_else(|| tag.qualified("opf:event"))
+            .or_else(|| tag.qualified("opf:scheme")),
         text: String::new(),
     }
 }
 
-fn structure(tag: &Tag<'_>, base: &str, package: &mut Package, warnings: &mut Warnings) {
+fn structure(tag: &Tag<'_>, base: &str, package: &mut Package, report: &mut Report) {
     match tag.name.as_ref() {
         "package" => package.unique_identifier = tag.qualified("unique-identifier"),
         "spine" => package.ncx = tag.qualified("toc"),
         "item" => {
-            if let Some(path) = inside(tag, base, warnings).map(|(path, _)| path) {
+            if let Some(path) = inside(tag, base, report).map(|(path, _)| path) {
                 package.items.push(Item {
                     id: tag.qualified("id").unwrap_or_default(),
                     path,
@@ -302,7 +311,7 @@ fn structure(tag: &Tag<'_>, base: &str, package: &mut Package, warnings: &mut Wa
             package.spine.push((id, is_linear));
         }
         "reference" => {
-            if let Some((path, fragment)) = inside(tag, base, warnings) {
+            if let Some((path, fragment)) = inside(tag, base, report) {
                 let kind = tag.qualified("type").unwrap_or_default();
                 package
                     .guide
@@ -313,6 +322,14 @@ fn structure(tag: &Tag<'_>, base: &str, package: &mut Package, warnings: &mut Wa
             let content = || tag.qualified("content");
             match tag.qualified("name").as_deref() {
                 Some("cover") => package.cover = content(),
+                Some("calibre:series") => {
+                    let name = content().as_deref().and_then(tidy);
+                    package.series = name.map(|name| Series {
+                        name,
+                        position: None,
+                    });
+                }
+                Some("calibre:series_index") => package.series_index = content(),
                 Some("fixed-layout") => {
                     package.is_fixed_layout = content().as_deref() == Some("true");
                 }
@@ -324,12 +341,12 @@ fn structure(tag: &Tag<'_>, base: &str, package: &mut Package, warnings: &mut Wa
 }
 
 /// Where an element's `href` leads, if inside the book.
-fn inside(tag: &Tag<'_>, base: &str, warnings: &mut Warnings) -> Option<(String, Option<String>)> {
+fn inside(tag: &Tag<'_>, base: &str, report: &mut Report) -> Option<(String, Option<String>)> {
     match path::resolve(base, &tag.qualified("href")?) {
         Link::Inside { path, fragment } => Some((path, fragment)),
         Link::Remote => None,
         Link::Unsafe => {
-            warnings.push(
+            report.warn(
                 "unsafe_path",
                 format!("{base} lists a file outside the archive"),
             );
@@ -366,6 +383,12 @@ impl Metadata {
         package.publisher = self.first("publisher");
         package.description = self.first("description").map(|text| plain(&text));
         package.identifier = self.identifier(package.unique_identifier.as_deref());
+        package.identifiers = self.identifiers();
+        let index = package.series_index.take().as_deref().and_then(tidy);
+        if let Some(series) = &mut package.series {
+            series.position = index.map(|index| index.trim_end_matches(".0").to_owned());
+        }
+        package.series = self.series().or(package.series.take());
         let layout = |open: &&Open| open.property.as_deref() == Some("rendition:layout");
         package.is_fixed_layout |= self
             .refinements
@@ -410,6 +433,38 @@ impl Metadata {
         names
     }
 
+    /// Each identifier once, in the book's order.
+    fn identifiers(&self) -> Vec<Identifier> {
+        let mut found: Vec<Identifier> = Vec::new();
+        for open in self
+            .refinements
+            .iter()
+            .filter(|open| open.name == "identifier")
+        {
+            let scheme = open
+                .role
+                .as_deref()
+                .or_else(|| self.refinement(open, "identifier-type"));
+            let identifier = metadata::identifier(scheme, &open.text);
+            found.extend(identifier.filter(|identifier| !found.contains(identifier)));
+        }
+        found.truncate(MAX_IDENTIFIERS);
+        found
+    }
+
+    /// The first collection of EPUB 3 that is a series, or that does not say what it is.
+    fn series(&self) -> Option<Series> {
+        let mut collections = self.refinements.iter().filter(|open| {
+            open.property.as_deref() == Some("belongs-to-collection") && open.refines.is_none()
+        });
+        let is_series = |open: &&Open| self.refinement(open, "collection-type") != Some("set");
+        let collection = collections.find(is_series)?;
+        Some(Series {
+            name: tidy(&collection.text)?,
+            position: self.refinement(collection, "group-position").and_then(tidy),
+        })
+    }
+
     fn published(&self) -> Option<String> {
         let event = |wanted: &str| {
             self.dates
@@ -417,7 +472,8 @@ impl Metadata {
                 .find(|open| open.role.as_deref() == Some(wanted))
         };
         let date = event("publication").or_else(|| event("original-publication"));
-        tidy(&date.or(self.dates.first())?.text)
+        let is_other = |open: &&Open| open.role.as_deref() != Some("modification");
+        tidy(&date.or(self.dates.iter().find(is_other))?.text)
     }
 
     fn first(&self, name: &str) -> Option<String> {
@@ -432,12 +488,6 @@ impl Metadata {
             .and_then(|open| tidy(&open.text))
             .or_else(|| self.first("identifier"))
     }
-}
-
-/// White space collapsed; `None` when nothing is left.
-fn tidy(text: &str) -> Option<String> {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then_some(text)
 }
 
 /// Descriptions often hold HTML, escaped.

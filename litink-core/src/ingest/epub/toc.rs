@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::package::{self, Package};
 use crate::ingest::{
     archive::{Archive, Fault},
-    book::Warnings,
+    book::Report,
     markup::{Markup, Piece, Tag},
     path::{self, Link},
 };
@@ -43,11 +43,7 @@ const MAX_ENTRIES: usize = 20_000;
 const MAX_DEPTH: usize = 16;
 
 /// Reads the contents; without any, what is returned is empty.
-pub(super) fn read(
-    archive: &mut Archive<'_>,
-    package: &Package,
-    warnings: &mut Warnings,
-) -> Contents {
+pub(super) fn read(archive: &mut Archive<'_>, package: &Package, report: &mut Report) -> Contents {
     let nav = package.items.iter().find(|item| item.has_property("nav"));
     let by_spine = package.ncx.as_deref().and_then(|id| package.item(id));
     let by_type = || {
@@ -58,29 +54,29 @@ pub(super) fn read(
     };
     let ncx = by_spine.or_else(by_type);
     let mut contents = Contents::default();
-    if let Some(text) = nav.and_then(|item| text_of(archive, &item.path, warnings)) {
+    if let Some(text) = nav.and_then(|item| text_of(archive, &item.path, report)) {
         contents = parse(&text, nav.map_or("", |item| &item.path));
     }
     if contents.entries.is_empty()
-        && let Some(text) = ncx.and_then(|item| text_of(archive, &item.path, warnings))
+        && let Some(text) = ncx.and_then(|item| text_of(archive, &item.path, report))
     {
         contents.entries = parse(&text, ncx.map_or("", |item| &item.path)).entries;
     }
     contents
 }
 
-fn text_of(archive: &mut Archive<'_>, path: &str, warnings: &mut Warnings) -> Option<String> {
+fn text_of(archive: &mut Archive<'_>, path: &str, report: &mut Report) -> Option<String> {
     match package::text_of(archive, path) {
         Ok(text) => Some(text),
         Err(Fault::Missing) => {
-            warnings.push(
+            report.warn(
                 "missing_resource",
                 format!("{path} (the contents) is not in the file"),
             );
             None
         }
         Err(_) => {
-            warnings.push(
+            report.warn(
                 "missing_resource",
                 format!("{path} (the contents) cannot be read"),
             );

@@ -1,28 +1,39 @@
 //! FictionBook 2: sections with titles, notes in a body of their own.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     Cover, Format, ParsedBook, ReadSeek,
-    book::Warnings,
+    block::offset,
+    book::Report,
     detect,
     flow::{self, Flow},
     limits::Limits,
     markup::{Markup, Piece, Tag},
-    outline, titles, whole,
+    metadata, outline,
+    rich::{Rich, Styles},
+    titles, whole,
 };
-use crate::{Result, domain::BlockKind};
+use crate::{
+    Result,
+    domain::{Anchor, BlockKind, Series, Style},
+};
 
 /// Reads a book of `len` bytes.
 pub(super) fn read(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
-    let text = whole::text(source, len, limits, warnings)?;
+    let text = whole::text(source, len, limits, report)?;
     let mut reader = Reader::new(limits);
-    for piece in Markup::new(&text) {
+    let mut pieces = Markup::new(&text);
+    while let Some(piece) = pieces.next() {
+        reader.flow.tick()?;
+        reader.at = pieces.at();
         match piece {
             Piece::Open(tag) => reader.open(&tag)?,
             Piece::Close(name) => reader.close(&name)?,
@@ -30,10 +41,10 @@ pub(super) fn read(
         }
     }
     reader.end_paragraph()?;
-    let cover = reader.cover(limits, warnings);
+    let cover = reader.cover(limits, report);
     let blocks = reader.flow.finish()?;
     let title = whole::tidy(&reader.book.title);
-    let drafts = flow::divide(blocks, title.as_deref());
+    let drafts = flow::divide(blocks, title.as_deref(), report);
     let chapters = outline::chapters(drafts, title.as_deref());
     let book = reader.book;
     Ok(ParsedBook {
@@ -41,6 +52,11 @@ pub(super) fn read(
         authors: book.authors,
         language: whole::tidy(&book.language),
         identifier: whole::tidy(&book.isbn).or_else(|| whole::tidy(&book.id)),
+        identifiers: [(Some("isbn"), &book.isbn), (None, &book.id)]
+            .into_iter()
+            .filter_map(|(scheme, value)| metadata::identifier(scheme, value))
+            .collect(),
+        series: book.series,
         publisher: whole::tidy(&book.publisher),
         published: whole::tidy(&book.year).or_else(|| whole::tidy(&book.date)),
         description: whole::tidy(&book.annotation),
@@ -62,6 +78,7 @@ struct Book {
     date: String,
     annotation: String,
     cover: Option<String>,
+    series: Option<Series>,
 }
 
 struct Reader<'a> {
@@ -71,14 +88,19 @@ struct Reader<'a> {
     path: Vec<String>,
     max_depth: usize,
     overflow: usize,
-    text: String,
+    text: Rich,
     /// Lines of a stanza or of a title.
-    lines: Vec<String>,
+    lines: Vec<Rich>,
     is_notes: bool,
     /// Open elements in which text is left out (a note's number).
     skip: usize,
     binary: Option<String>,
     image: Option<String>,
+    /// Where the piece being read starts.
+    at: u64,
+    /// Where the next block starts, and the id of the innermost element that starts there.
+    start: Option<u64>,
+    id: Option<Arc<str>>,
 }
 
 /// More open elements are looked at only this far up.
@@ -92,13 +114,35 @@ impl<'a> Reader<'a> {
             path: Vec::new(),
             max_depth: limits.max_depth,
             overflow: 0,
-            text: String::new(),
+            text: Rich::default(),
             lines: Vec::new(),
             is_notes: false,
             skip: 0,
             binary: None,
             image: None,
+            at: 0,
+            start: None,
+            id: None,
         }
+    }
+
+    fn anchor(&mut self) -> Anchor {
+        Anchor {
+            fragment: self.id.take(),
+            offset: offset(self.start.take().unwrap_or(self.at)),
+            ..Anchor::default()
+        }
+    }
+
+    /// The styles of the elements that are open inside the paragraph.
+    fn styles(&self) -> Styles {
+        let open = self.path.iter().rev().take(LOOK_UP);
+        let inner = open.take_while(|name| !matches!(name.as_str(), "p" | "v" | "section"));
+        inner.fold(Styles::default(), |styles, name| match name.as_str() {
+            "emphasis" => styles.with(Style::Emphasis, true),
+            "strong" => styles.with(Style::Strong, true),
+            _ => styles,
+        })
     }
 
     fn is_in(&self, name: &str) -> bool {
@@ -129,20 +173,32 @@ impl<'a> Reader<'a> {
                 self.end_paragraph()?;
             }
             "td" | "th" if !self.text.is_empty() && !self.text.ends_with('\n') => {
-                self.text.push('\t');
+                self.text.push('\t', Styles::default());
             }
             "image" => self.open_image(tag)?,
             "binary" => {
                 let id = tag.qualified("id").unwrap_or_default();
                 let wanted = self.book.cover.as_deref() == Some(id.as_str());
                 self.binary = wanted.then_some(id);
-                self.text.clear();
+                self.text.truncate(0);
+            }
+            "sequence" if self.book.series.is_none() && !self.is_in("body") => {
+                let name = tag.qualified("name").as_deref().and_then(whole::tidy);
+                self.book.series = name.map(|name| Series {
+                    name,
+                    position: tag.qualified("number").as_deref().and_then(whole::tidy),
+                });
             }
             "title" | "stanza" => {
                 self.end_paragraph()?;
                 self.lines.clear();
             }
             _ => {}
+        }
+        if self.text.trim().is_empty() && self.lines.is_empty() && !tag.is_empty {
+            self.start = Some(self.at);
+            let id = tag.qualified("id").filter(|id| id.len() <= 200);
+            self.id = id.map(Arc::from).or(self.id.take());
         }
         if tag.is_empty {
             return Ok(());
@@ -166,8 +222,9 @@ impl<'a> Reader<'a> {
             self.book.cover.get_or_insert(id);
         } else if self.is_in("body") && !self.is_in("p") {
             let alt = tag.qualified("alt").or_else(|| tag.qualified("title"));
-            self.flow
-                .add(BlockKind::Image, 0, &alt.unwrap_or_default())?;
+            let anchor = self.anchor();
+            let alt = Rich::from(alt.unwrap_or_default());
+            self.flow.add(BlockKind::Image, 0, &alt, &anchor)?;
         }
         Ok(())
     }
@@ -196,19 +253,21 @@ impl<'a> Reader<'a> {
         }
         match name {
             "p" | "v" | "subtitle" | "text-author" => self.end_paragraph()?,
-            "tr" if !self.text.is_empty() => self.text.push('\n'),
+            "tr" if !self.text.is_empty() => self.text.push('\n', Styles::default()),
             "table" => {
                 let text = std::mem::take(&mut self.text);
-                self.flow.add(BlockKind::Table, 0, &text)?;
+                let anchor = self.anchor();
+                self.flow.add(BlockKind::Table, 0, &text, &anchor)?;
             }
             "stanza" => {
-                let text = std::mem::take(&mut self.lines).join("\n");
-                self.flow.add(BlockKind::Verse, 0, &text)?;
+                let text = Rich::join(&std::mem::take(&mut self.lines), '\n');
+                let anchor = self.anchor();
+                self.flow.add(BlockKind::Verse, 0, &text, &anchor)?;
             }
             "title" => {
                 self.end_paragraph()?;
                 let lines = std::mem::take(&mut self.lines);
-                let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+                let lines: Vec<&str> = lines.iter().map(|line| &**line).collect();
                 let depth = self.depth();
                 let text = outline::join_title(&lines);
                 let book = titles::fold(&self.book.title);
@@ -219,7 +278,8 @@ impl<'a> Reader<'a> {
                     (false, true) => BlockKind::Paragraph,
                     (false, false) => BlockKind::Heading,
                 };
-                self.flow.add(kind, depth, &text)?;
+                let anchor = self.anchor();
+                self.flow.add(kind, depth, &text.into(), &anchor)?;
             }
             _ => {}
         }
@@ -230,9 +290,9 @@ impl<'a> Reader<'a> {
         if name == "binary" {
             if let Some(id) = self.binary.take() {
                 self.book.cover = Some(id);
-                self.image = Some(std::mem::take(&mut self.text));
+                self.image = Some(self.text.to_string());
             }
-            self.text.clear();
+            self.text.truncate(0);
             return Ok(());
         }
         let text = std::mem::take(&mut self.text);
@@ -268,7 +328,8 @@ impl<'a> Reader<'a> {
     fn text(&mut self, text: &str) {
         let is_wanted = !self.is_in("binary") || self.binary.is_some();
         if self.skip == 0 && is_wanted {
-            self.text.push_str(text);
+            let styles = self.styles();
+            self.text.push_str(text, styles);
         }
     }
 
@@ -278,8 +339,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         if self.is_in("title") || self.is_in("stanza") {
-            self.lines
-                .push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+            self.lines.push(text.words());
             return Ok(());
         }
         let (kind, level) = if self.is_notes {
@@ -293,14 +353,15 @@ impl<'a> Reader<'a> {
         } else {
             (BlockKind::Paragraph, 0)
         };
-        self.flow.add(kind, level, &text)
+        let anchor = self.anchor();
+        self.flow.add(kind, level, &text, &anchor)
     }
 
-    fn cover(&mut self, limits: &Limits, warnings: &mut Warnings) -> Option<Cover> {
+    fn cover(&mut self, limits: &Limits, report: &mut Report) -> Option<Cover> {
         let mut encoded = self.image.take()?;
         encoded.retain(|c| !c.is_whitespace());
         if encoded.len() as u64 / 4 * 3 > limits.max_cover_bytes {
-            warnings.push("cover_too_large", "the cover is too large and was left out");
+            report.warn("cover_too_large", "the cover is too large and was left out");
             return None;
         }
         let bytes = STANDARD.decode(encoded).ok()?;

@@ -1,10 +1,13 @@
 //! Markdown (CommonMark with tables and footnotes), by way of HTML.
 
-use pulldown_cmark::{Options, Parser};
+use std::{cell::RefCell, fmt};
+
+use pulldown_cmark::{Event, Options, Parser};
 
 use super::{
     Format, ParsedBook, ReadSeek,
-    book::Warnings,
+    block::offset,
+    book::Report,
     flow::Flow,
     limits::{Limits, text_too_large},
     page::{self, Head},
@@ -17,23 +20,58 @@ pub(super) fn read(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
-    let text = whole::text(source, len, limits, warnings)?;
+    let text = whole::text(source, len, limits, report)?;
     let (mut head, body) = front(&text);
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
-    let mut html = String::with_capacity(body.len() + body.len() / 4);
-    pulldown_cmark::html::push_html(&mut html, Parser::new_ext(body, options));
+    let (html, places) = render(body, options);
     if html.len() as u64 > limits.max_text_bytes.saturating_mul(2) {
         return Err(text_too_large(limits));
     }
     let mut flow = Flow::new(limits);
-    page::add(&html, &mut flow, limits, warnings)?;
+    page::add(&html, None, &mut flow, limits, report)?;
+    let start = text.len() - body.len();
+    for block in &mut flow.blocks {
+        block.anchor.offset = block.anchor.offset.and_then(|at| {
+            let after = places.partition_point(|(html, _)| *html <= at as usize);
+            let (_, source) = places.get(after.checked_sub(1)?)?;
+            offset((start + source) as u64)
+        });
+    }
     if head.title.is_none() {
         head.title = only_first_heading(&flow);
+        report.decide("title", "heading", 0.8);
     }
-    page::finish(Format::Markdown, head, flow, warnings)
+    page::finish(Format::Markdown, head, flow, report)
+}
+
+/// The HTML of a text, and where its blocks start in it and in the text.
+fn render(body: &str, options: Options) -> (String, Vec<(usize, usize)>) {
+    let html = RefCell::new(String::with_capacity(body.len() + body.len() / 4));
+    let mut places = Vec::new();
+    let events = Parser::new_ext(body, options).into_offset_iter();
+    let events = events.map(|(event, range)| {
+        // What is asked for next is written next, so here is where it begins.
+        if matches!(event, Event::Start(_) | Event::Rule) {
+            places.push((html.borrow().len(), range.start));
+        }
+        event
+    });
+    // Writing into memory does not fail.
+    let _ = pulldown_cmark::html::write_html_fmt(Shared(&html), events);
+    (html.into_inner(), places)
+}
+
+/// Text that is looked at while it is written.
+struct Shared<'a>(&'a RefCell<String>);
+
+impl fmt::Write for Shared<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.borrow_mut().push_str(text);
+        Ok(())
+    }
 }
 
 /// The one heading of the first level, when the text starts with it and others follow below.

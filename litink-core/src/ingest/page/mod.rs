@@ -1,18 +1,22 @@
 //! HTML pages: one, or several in an archive.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Format, ParsedBook,
+    Cover, Format, ParsedBook,
     archive::{Archive, Fault, entry_error},
-    book::Warnings,
+    book::Report,
+    detect,
     flow::{self, Flow},
     html,
     limits::Limits,
     markup::{Markup, Piece},
-    outline, whole,
+    metadata, outline, whole,
 };
-use crate::Result;
+use crate::{
+    Result,
+    domain::{Identifier, Series},
+};
 
 /// What the head of a page says of the book.
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ pub(super) struct Head {
     publisher: Option<String>,
     published: Option<String>,
     pub(super) description: Option<String>,
+    pub(super) identifiers: Vec<Identifier>,
+    series: Option<Series>,
 }
 
 /// Reads a page of `len` bytes.
@@ -30,12 +36,12 @@ pub(super) fn read(
     source: &mut dyn super::ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
-    let text = whole::text(source, len, limits, warnings)?;
+    let text = whole::text(source, len, limits, report)?;
     let mut flow = Flow::new(limits);
-    add(&text, &mut flow, limits, warnings)?;
-    finish(Format::Html, head(&text), flow, warnings)
+    add(&text, None, &mut flow, limits, report)?;
+    finish(Format::Html, head(&text), flow, report)
 }
 
 /// Reads the pages of an archive, `index` first and the others in the order of their names.
@@ -43,9 +49,10 @@ pub(super) fn read_archive(
     archive: &mut Archive<'_>,
     mut pages: Vec<String>,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     pages.sort_by_cached_key(|path| (!is_index(path), natural(path)));
+    let cover = cover(archive, limits, report);
     let mut flow = Flow::new(limits);
     let mut first = None;
     for path in pages {
@@ -53,16 +60,44 @@ pub(super) fn read_archive(
             Ok(bytes) => bytes,
             Err(Fault::Missing | Fault::Damaged) => {
                 let message = format!("{path} is damaged and was left out");
-                warnings.push("chapter_unreadable", message);
+                report.warn("chapter_unreadable", message);
                 continue;
             }
             Err(fault) => return Err(entry_error(fault, limits)),
         };
-        let text = whole::decode(bytes, limits, warnings)?;
+        let text = whole::decode(bytes, limits, report)?;
         first.get_or_insert_with(|| head(&text));
-        add(&text, &mut flow, limits, warnings)?;
+        let path = Arc::from(path);
+        add(&text, Some(&path), &mut flow, limits, report)?;
     }
-    finish(Format::Html, first.unwrap_or_default(), flow, warnings)
+    let mut book = finish(Format::Html, first.unwrap_or_default(), flow, report)?;
+    book.cover = cover;
+    Ok(book)
+}
+
+/// The picture that is called cover.
+fn cover(archive: &mut Archive<'_>, limits: &Limits, report: &mut Report) -> Option<Cover> {
+    let is_cover = |path: &&str| {
+        let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+        matches!(
+            name.as_str(),
+            "cover.jpg" | "cover.jpeg" | "cover.png" | "cover.webp" | "cover.gif"
+        )
+    };
+    let path = archive.paths().into_iter().find(is_cover)?.to_owned();
+    match archive.read(&path, limits.max_cover_bytes) {
+        Ok(bytes) => detect::image_media_type(&bytes).map(|media_type| Cover {
+            media_type: media_type.to_owned(),
+            bytes,
+        }),
+        Err(_) => {
+            report.warn(
+                "missing_resource",
+                format!("{path} (the cover) was left out"),
+            );
+            None
+        }
+    }
 }
 
 fn is_index(path: &str) -> bool {
@@ -89,16 +124,17 @@ fn natural(path: &str) -> Vec<(String, u64)> {
     parts
 }
 
-/// Adds the blocks of a page.
+/// Adds the blocks of a page at a path of an archive.
 pub(super) fn add(
     text: &str,
+    path: Option<&Arc<str>>,
     flow: &mut Flow<'_>,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<()> {
-    let document = html::read_document(text, &HashSet::new(), limits, flow.meter())?;
+    let document = html::read_document(text, path, &HashSet::new(), limits, flow.meter())?;
     if document.flattened {
-        warnings.push(
+        report.warn(
             "nesting_flattened",
             "elements nested too deeply were read as if less deep",
         );
@@ -112,16 +148,16 @@ pub(super) fn finish(
     format: Format,
     head: Head,
     flow: Flow<'_>,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     let mut blocks = flow.finish()?;
     if flow::unframe(&mut blocks) {
-        warnings.push(
+        report.warn(
             "gutenberg_frame_removed",
             "Project Gutenberg's header and licence were left out",
         );
     }
-    let drafts = flow::divide(blocks, head.title.as_deref());
+    let drafts = flow::divide(blocks, head.title.as_deref(), report);
     let chapters = outline::chapters(drafts, head.title.as_deref());
     Ok(ParsedBook {
         title: head.title,
@@ -130,6 +166,9 @@ pub(super) fn finish(
         publisher: head.publisher,
         published: head.published,
         description: head.description,
+        identifier: head.identifiers.first().map(|it| it.value.clone()),
+        identifiers: head.identifiers,
+        series: head.series,
         ..whole::book(format, chapters)
     })
 }
@@ -186,6 +225,20 @@ impl Head {
             }
             "title" | "dc.title" | "dcterms.title" => {
                 self.title.get_or_insert(value);
+            }
+            "identifier" | "dc.identifier" | "dcterms.identifier" => {
+                self.identifiers.extend(metadata::identifier(None, &value));
+            }
+            "isbn" | "book:isbn" | "citation_isbn" | "doi" | "citation_doi" => {
+                let scheme = if name.ends_with("doi") { "doi" } else { "isbn" };
+                self.identifiers
+                    .extend(metadata::identifier(Some(scheme), &value));
+            }
+            "series" => {
+                self.series.get_or_insert(Series {
+                    name: value,
+                    position: None,
+                });
             }
             "lang" | "language" | "dc.language" | "dcterms.language" => {
                 self.language.get_or_insert(value);

@@ -1,5 +1,7 @@
 //! Where each glyph stands, and the lines that they make.
 
+use std::time::Instant;
+
 use hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
     InterpreterCache, InterpreterSettings, SoftMask, TransformExt as _,
@@ -11,6 +13,10 @@ use hayro_interpret::{
 };
 
 use super::{layout::Line, strings};
+use crate::{
+    Result,
+    ingest::limits::{Limits, text_too_large, too_slow},
+};
 
 /// The text of a file.
 pub(super) struct Found {
@@ -18,13 +24,20 @@ pub(super) struct Found {
     pub(super) unknown: usize,
 }
 
-/// Reads all pages; `None` when they hold more than `max_bytes` of text.
-pub(super) fn read(pdf: &Pdf, max_bytes: u64) -> Option<Found> {
+/// Reads all pages.
+///
+/// # Errors
+///
+/// `text_too_large`, `reading_too_slow`.
+pub(super) fn read(pdf: &Pdf, limits: &Limits, deadline: Instant) -> Result<Found> {
     let cache = InterpreterCache::new();
     let mut pages = Vec::new();
     let mut unknown = 0;
-    let mut left = max_bytes;
+    let mut left = limits.max_text_bytes;
     for page in pdf.pages().iter() {
+        if Instant::now() > deadline {
+            return Err(too_slow(limits));
+        }
         let (width, height) = page.render_dimensions();
         let bounds = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
         let mut context = Context::new(
@@ -42,13 +55,13 @@ pub(super) fn read(pdf: &Pdf, max_bytes: u64) -> Option<Found> {
         interpret_page(page, &mut context, &mut collector);
         collector.end_line();
         if collector.is_full {
-            return None;
+            return Err(text_too_large(limits));
         }
         left = collector.left;
         unknown += collector.unknown;
         pages.push(collector.lines);
     }
-    Some(Found { pages, unknown })
+    Ok(Found { pages, unknown })
 }
 
 /// A character or a ligature on the page.

@@ -6,34 +6,45 @@ mod glyphs;
 mod headings;
 mod layout;
 mod outline;
+mod streams;
 mod strings;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
+    time::Instant,
+};
 
 use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
 use self::layout::Line;
 use super::{
     Format, ParsedBook, ReadSeek,
-    book::Warnings,
+    book::Report,
     flow::{self, Flow},
-    limits::{Limits, exceeded, text_too_large},
+    limits::{Limits, exceeded, too_slow},
     outline as chapters, whole,
 };
-use crate::{Error, Result, domain::BlockKind};
+use crate::{
+    Error, Result,
+    domain::{Anchor, BlockKind},
+};
 
 /// Reads a file of `len` bytes.
 pub(super) fn read(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     let bytes = whole::bytes(source, len, limits)?;
     let has_header = bytes.windows(5).take(1024).any(|w| w == b"%PDF-");
-    let document = on_large_stack(|| parse(bytes, limits))?;
+    streams::check(&bytes, limits)?;
+    let deadline = Instant::now() + limits.max_time;
+    let own = limits.clone();
+    let document = on_large_stack(limits, move || parse(bytes, &own, deadline))?;
     let document = document.filter(|_| has_header).ok_or_else(corrupt)??;
-    document.check_text(warnings)?;
+    document.check_text(report)?;
     let Document {
         pages,
         marks,
@@ -45,13 +56,27 @@ pub(super) fn read(
     let Some(text) = layout::paragraphs(pages) else {
         return Err(no_text_layer());
     };
+    if title.is_none() {
+        report.decide("title", "largest_type", 0.6);
+    }
     let title = title.or_else(|| headings::title(&text));
     let mut flow = Flow::new(limits);
     for block in headings::mark(text, &marks) {
-        flow.add(block.kind, block.level, &block.text)?;
+        let anchor = Anchor {
+            page: u32::try_from(block.page + 1).ok(),
+            ..Anchor::default()
+        };
+        flow.add(block.kind, block.level, &block.text.into(), &anchor)?;
     }
     let blocks = flow.finish()?;
-    let drafts = flow::divide(blocks, title.as_deref());
+    let drafts = flow::divide(blocks, title.as_deref(), report);
+    if report.method("chapters") == Some("headings") {
+        match marks.len() {
+            // An outline of one line is the title.
+            0 | 1 => report.decide("chapters", "type_sizes", 0.75),
+            _ => report.decide("chapters", "outline", 0.95),
+        }
+    }
     let chapters = chapters::chapters(drafts, title.as_deref());
     Ok(ParsedBook {
         title,
@@ -83,7 +108,7 @@ const PAGE_CHARS: usize = 30;
 
 impl Document {
     /// Whether there is text enough, and whether it can be told what it says.
-    fn check_text(&self, warnings: &mut Warnings) -> Result<()> {
+    fn check_text(&self, report: &mut Report) -> Result<()> {
         let glyphs = self.chars + self.unknown;
         if glyphs == 0 || glyphs < self.pages.len().saturating_mul(PAGE_CHARS) / 2 {
             return Err(no_text_layer());
@@ -97,13 +122,13 @@ impl Document {
             .with_context("unknown_percent", self.unknown * 100 / glyphs));
         }
         if self.unknown * 100 > glyphs * WARN_UNKNOWN_PERCENT {
-            warnings.push(
+            report.warn(
                 "text_layer_poor",
                 format!("{} of {glyphs} characters could not be told", self.unknown),
             );
         }
         if self.pages_without_text * 2 > self.pages.len() {
-            warnings.push(
+            report.warn(
                 "pages_without_text",
                 format!(
                     "{} of {} pages are pictures, and what is written on them was left out",
@@ -120,16 +145,25 @@ impl Document {
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Runs the parser where neither deep recursion nor a panic of it reaches further; `None` when it
-/// panicked.
-fn on_large_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<Option<T>> {
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let handle = builder.spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(run)).ok())?;
-        Ok(handle.join().ok().flatten())
-    })
+/// panicked. When the time is over nobody waits for it: it ends with the page that it is at.
+fn on_large_stack<T: Send + 'static>(
+    limits: &Limits,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+    builder.spawn(move || {
+        // Nobody listens any more when the time is over.
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(run)).ok());
+    })?;
+    match receiver.recv_timeout(limits.max_time) {
+        Ok(found) => Ok(found),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(too_slow(limits)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Ok(None),
+    }
 }
 
-fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Document> {
+fn parse(bytes: Vec<u8>, limits: &Limits, deadline: Instant) -> Result<Document> {
     let pdf = Pdf::new(bytes).map_err(load_error)?;
     let count = pdf.pages().len();
     if count == 0 {
@@ -142,7 +176,7 @@ fn parse(bytes: Vec<u8>, limits: &Limits) -> Result<Document> {
             limits.max_pages as u64,
         ));
     }
-    let found = glyphs::read(&pdf, limits.max_text_bytes).ok_or_else(|| text_too_large(limits))?;
+    let found = glyphs::read(&pdf, limits, deadline)?;
     let chars = |lines: &Vec<Line>| -> usize { lines.iter().map(|l| l.text.chars().count()).sum() };
     let info = pdf.metadata();
     Ok(Document {

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     domain::BlockKind,
     ingest::{
-        html::RawBlock,
+        block::RawBlock,
+        book::Report,
         outline::{Draft, join_sections},
         titles::Rank,
     },
@@ -19,12 +20,14 @@ const PIECE_WORDS: usize = 5_000;
 const PART_TEXT_WORDS: usize = 60;
 
 /// Cuts a text into pieces; every block is in exactly one, headings become titles.
-pub(super) fn divide(blocks: Vec<TextBlock>) -> Vec<Draft> {
+pub(super) fn divide(blocks: Vec<TextBlock>, report: &mut Report) -> Vec<Draft> {
     let headings = headings::find(&blocks);
     let blocks: Vec<RawBlock> = blocks.into_iter().map(|b| b.block).collect();
     if !headings.iter().any(|h| h.rank <= Rank::Chapter) {
+        report.decide("chapters", "length", 0.2);
         return by_length(blocks);
     }
+    report.decide("chapters", "heading_lines", 0.8);
     by_headings(blocks, &headings)
 }
 
@@ -117,7 +120,10 @@ mod tests {
 
     fn pieces(text: &str) -> Vec<(Option<String>, Option<String>, usize)> {
         let limits = Limits::default();
-        let drafts = divide(paragraphs::blocks(text, &mut Meter::new(&limits)).unwrap());
+        let drafts = divide(
+            paragraphs::blocks(text, 0, &mut Meter::new(&limits)).unwrap(),
+            &mut Report::default(),
+        );
         let drafts = drafts.into_iter().filter(|d| !d.blocks.is_empty());
         drafts
             .map(|d| (d.section, d.title, d.blocks.len()))

@@ -282,7 +282,7 @@ mod tests {
 
     fn titles_of(text: &str) -> Vec<String> {
         let limits = Limits::default();
-        let blocks = paragraphs::blocks(text, &mut Meter::new(&limits)).unwrap();
+        let blocks = paragraphs::blocks(text, 0, &mut Meter::new(&limits)).unwrap();
         find(&blocks).into_iter().map(|h| h.title).collect()
     }
 

@@ -1,6 +1,7 @@
 //! Plain text, as it comes from Project Gutenberg, from editors and from conversions.
 
 mod divide;
+mod emphasis;
 pub(super) mod gutenberg;
 mod headings;
 mod paragraphs;
@@ -10,11 +11,12 @@ use std::io::Read;
 pub(super) use self::paragraphs::{both_ideographic, ends_sentence};
 use super::{
     Format, Limits, ParsedBook, ReadSeek,
-    book::Warnings,
+    block::RawBlock,
+    book::Report,
     detect, encoding,
-    html::RawBlock,
     limits::{Meter, text_too_large},
     outline::{self, Draft},
+    whole,
 };
 use crate::{Error, Result};
 
@@ -23,7 +25,7 @@ pub(super) fn read(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     if len > limits.max_text_bytes {
         return Err(text_too_large(limits));
@@ -32,7 +34,7 @@ pub(super) fn read(
     Read::take(&mut *source, limits.max_text_bytes).read_to_end(&mut bytes)?;
     let decoded = encoding::decode(bytes, limits)?;
     if let Some(name) = decoded.guessed {
-        warnings.push(
+        report.warn(
             "encoding_guessed",
             format!("the text was read as {name}, which is a guess"),
         );
@@ -42,46 +44,46 @@ pub(super) fn read(
     }
     let framed = gutenberg::unframe(&decoded.text);
     if framed.was_framed {
-        warnings.push(
+        report.warn(
             "gutenberg_frame_removed",
             "Project Gutenberg's header and licence were left out",
         );
     }
-    let blocks = paragraphs::blocks(framed.body, &mut Meter::new(limits))?;
+    let start = framed.body.as_ptr() as usize - decoded.text.as_ptr() as usize;
+    let blocks = paragraphs::blocks(framed.body, start, &mut Meter::new(limits))?;
     if blocks.is_empty() {
         return Err(Error::invalid(
             "empty_book",
             "the file has no text but blanks; check the file",
         ));
     }
-    let drafts = divide::divide(blocks);
+    let drafts = divide::divide(blocks, report);
     let (title, authors) = match framed.title {
         Some(title) => (Some(title), framed.authors),
-        None => title_page(&drafts),
+        None => {
+            report.decide("title", "title_page", 0.6);
+            report.decide("authors", "title_page", 0.6);
+            title_page(&drafts)
+        }
     };
+    let chapters = outline::chapters(drafts, title.as_deref());
     Ok(ParsedBook {
-        format: Format::Text,
-        chapters: outline::chapters(drafts, title.as_deref()),
         title,
         authors,
         language: framed.language,
-        identifier: None,
-        publisher: None,
         published: framed.published,
-        description: None,
-        cover: None,
-        warnings: Vec::new(),
+        ..whole::book(Format::Text, chapters)
     })
 }
 
 /// Divides paragraphs that come from another format and have no headings of their own.
-pub(super) fn divide_blocks(blocks: Vec<RawBlock>) -> Vec<Draft> {
+pub(super) fn divide_blocks(blocks: Vec<RawBlock>, report: &mut Report) -> Vec<Draft> {
     let text_block = |block: RawBlock| paragraphs::TextBlock {
         first_line_bytes: block.text.lines().next().map_or(0, str::len),
         lines: block.text.lines().count(),
         block,
     };
-    divide::divide(blocks.into_iter().map(text_block).collect())
+    divide::divide(blocks.into_iter().map(text_block).collect(), report)
 }
 
 /// More words before the first heading are no title page.

@@ -1,9 +1,14 @@
 //! Lines to paragraphs: hard-wrapped lines are joined, verse keeps its lines.
 
+use super::emphasis;
 use crate::{
     Result,
-    domain::BlockKind,
-    ingest::{html::RawBlock, limits::Meter, ornament},
+    domain::{Anchor, BlockKind},
+    ingest::{
+        block::{RawBlock, offset},
+        limits::Meter,
+        ornament,
+    },
 };
 
 /// A block, and what its lines looked like.
@@ -26,12 +31,21 @@ enum Layout {
     Line,
 }
 
-/// Cuts a text into blocks.
-pub(super) fn blocks(text: &str, meter: &mut Meter<'_>) -> Result<Vec<TextBlock>> {
+/// Cuts a text into blocks; it starts at the byte `base` of its document.
+pub(super) fn blocks(text: &str, base: usize, meter: &mut Meter<'_>) -> Result<Vec<TextBlock>> {
     let (layout, width) = layout(text);
     let mut blocks = Vec::new();
     let mut lines: Vec<&str> = Vec::new();
+    // All lines are parts of the text.
+    let place = |lines: &[&str]| {
+        let first = lines.first().map_or(0, |line| line.as_ptr() as usize);
+        Anchor {
+            offset: offset((base + first.saturating_sub(text.as_ptr() as usize)) as u64),
+            ..Anchor::default()
+        }
+    };
     for line in text.split(['\n', '\u{0C}']).map(|line| line.trim_end()) {
+        meter.tick()?;
         let is_blank = line.trim().is_empty();
         let starts_new = !lines.is_empty()
             && match layout {
@@ -40,7 +54,7 @@ pub(super) fn blocks(text: &str, meter: &mut Meter<'_>) -> Result<Vec<TextBlock>
                 Layout::Indent => line.starts_with([' ', '\t', '\u{3000}']),
             };
         if (is_blank || starts_new) && !lines.is_empty() {
-            blocks.extend(block(&lines, width, meter)?);
+            blocks.extend(block(&lines, width, place(&lines), meter)?);
             lines.clear();
         }
         if is_blank {
@@ -49,7 +63,7 @@ pub(super) fn blocks(text: &str, meter: &mut Meter<'_>) -> Result<Vec<TextBlock>
         lines.push(line);
     }
     if !lines.is_empty() {
-        blocks.extend(block(&lines, width, meter)?);
+        blocks.extend(block(&lines, width, place(&lines), meter)?);
     }
     Ok(blocks)
 }
@@ -94,9 +108,15 @@ pub(in crate::ingest) fn ends_sentence(line: &str) -> bool {
         .ends_with(['.', '!', '?', '…', ':', '。', '！', '？'])
 }
 
-fn block(lines: &[&str], width: usize, meter: &mut Meter<'_>) -> Result<Option<TextBlock>> {
+fn block(
+    lines: &[&str],
+    width: usize,
+    anchor: Anchor,
+    meter: &mut Meter<'_>,
+) -> Result<Option<TextBlock>> {
     let is_verse = is_verse(lines, width);
     let text = if is_verse { verse(lines) } else { join(lines) };
+    let text = emphasis::read(text);
     if text.is_empty() {
         return Ok(None);
     }
@@ -107,14 +127,12 @@ fn block(lines: &[&str], width: usize, meter: &mut Meter<'_>) -> Result<Option<T
     } else {
         BlockKind::Paragraph
     };
-    meter.charge(text.len())?;
-    let first = lines.first().map_or(0, |line| collapse(line).len());
+    let first = lines.first();
+    let first = first.map_or(0, |line| emphasis::read(collapse(line)).len());
+    let block = RawBlock::new(kind, 0, text, anchor);
+    meter.charge(block.cost())?;
     Ok(Some(TextBlock {
-        block: RawBlock {
-            kind,
-            level: 0,
-            text,
-        },
+        block,
         first_line_bytes: first,
         lines: lines.len(),
     }))
@@ -172,7 +190,7 @@ fn is_ideographic(c: char) -> bool {
     matches!(c, '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{FF00}'..='\u{FFEF}')
 }
 
-/// White space as single blanks; Gutenberg's `_emphasis_` without its marks.
+/// White space as single blanks.
 fn collapse(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for word in line.split(|c: char| c.is_whitespace() || c.is_control()) {
@@ -183,27 +201,9 @@ fn collapse(line: &str) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        push_without_emphasis(&mut out, word);
+        out.push_str(word);
     }
     out
-}
-
-/// Underscores at the edges of words are emphasis; inside they belong to the word, and a row of
-/// them is an ornament.
-fn push_without_emphasis(out: &mut String, word: &str) {
-    if !word.contains('_') || !word.contains(|c: char| c.is_alphanumeric()) {
-        out.push_str(word);
-        return;
-    }
-    let chars: Vec<char> = word.chars().collect();
-    for (i, c) in chars.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|i| chars.get(i));
-        let is_inside = before.is_some_and(|c| c.is_alphanumeric())
-            && chars.get(i + 1).is_some_and(|c| c.is_alphanumeric());
-        if *c != '_' || is_inside {
-            out.push(*c);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -213,7 +213,7 @@ mod tests {
 
     fn shape(text: &str) -> Vec<(BlockKind, String)> {
         let limits = Limits::default();
-        let blocks = blocks(text, &mut Meter::new(&limits)).unwrap();
+        let blocks = blocks(text, 0, &mut Meter::new(&limits)).unwrap();
         blocks
             .into_iter()
             .map(|b| (b.block.kind, b.block.text))

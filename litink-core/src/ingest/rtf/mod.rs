@@ -5,7 +5,7 @@ mod words;
 
 use super::{
     Format, ParsedBook, ReadSeek,
-    book::Warnings,
+    book::Report,
     flow,
     limits::{Limits, text_too_large},
     outline, whole,
@@ -17,7 +17,7 @@ pub(super) fn read(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
-    warnings: &mut Warnings,
+    report: &mut Report,
 ) -> Result<ParsedBook> {
     if len > limits.max_whole_bytes {
         return Err(text_too_large(limits));
@@ -25,13 +25,13 @@ pub(super) fn read(
     let bytes = whole::bytes(source, len, limits)?;
     let document = reader::read(&bytes, limits)?;
     if document.flattened {
-        warnings.push(
+        report.warn(
             "nesting_flattened",
             "groups nested too deeply were read as if less deep",
         );
     }
     let blocks = document.flow.finish()?;
-    let drafts = flow::divide(blocks, document.title.as_deref());
+    let drafts = flow::divide(blocks, document.title.as_deref(), report);
     let chapters = outline::chapters(drafts, document.title.as_deref());
     Ok(ParsedBook {
         title: document.title,

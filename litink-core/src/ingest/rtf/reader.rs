@@ -7,11 +7,13 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 use super::words::{Token, Tokens};
 use crate::{
     Result,
-    domain::BlockKind,
+    domain::{Anchor, BlockKind, Style},
     ingest::{
+        block::offset,
         docx::{Role, role_of_name},
         flow::Flow,
         limits::Limits,
+        rich::{Rich, Styles},
         whole,
     },
 };
@@ -44,6 +46,7 @@ struct Group {
     /// Bytes that stand for a `\u` character for old readers.
     unicode_skip: usize,
     hidden: bool,
+    styles: Styles,
 }
 
 /// What holds for a paragraph.
@@ -62,10 +65,15 @@ struct Reader<'a> {
     overflow: usize,
     max_depth: usize,
     pending: Vec<u8>,
-    text: String,
-    note: String,
-    notes: Vec<String>,
-    rows: String,
+    text: Rich,
+    /// Where the paragraph starts, and where the table does.
+    start: Option<u64>,
+    rows_start: Option<u64>,
+    /// Where the token being read starts.
+    at: u64,
+    note: Rich,
+    notes: Vec<Rich>,
+    rows: Rich,
     info: String,
     paragraph: Paragraph,
     styles: HashMap<i32, Role>,
@@ -92,15 +100,19 @@ pub(super) fn read<'a>(bytes: &[u8], limits: &'a Limits) -> Result<Document<'a>>
             encoding: WINDOWS_1252,
             unicode_skip: 1,
             hidden: false,
+            styles: Styles::default(),
         },
         stack: Vec::new(),
         overflow: 0,
         max_depth: limits.max_depth,
         pending: Vec::new(),
-        text: String::new(),
-        note: String::new(),
+        text: Rich::default(),
+        start: None,
+        rows_start: None,
+        at: 0,
+        note: Rich::default(),
         notes: Vec::new(),
-        rows: String::new(),
+        rows: Rich::default(),
         info: String::new(),
         paragraph: Paragraph::default(),
         styles: HashMap::new(),
@@ -113,7 +125,13 @@ pub(super) fn read<'a>(bytes: &[u8], limits: &'a Limits) -> Result<Document<'a>>
         is_optional: false,
     };
     let mut tokens = Tokens::new(bytes);
-    while let Some(token) = tokens.next() {
+    loop {
+        // Bytes that wait to be decoded started before this token.
+        if reader.pending.is_empty() {
+            reader.at = tokens.at();
+        }
+        let Some(token) = tokens.next() else { break };
+        reader.document.flow.tick()?;
         if let Token::Word("bin", Some(count)) = token {
             tokens.pass_over(usize::try_from(count).unwrap_or(0));
             continue;
@@ -200,7 +218,17 @@ impl Reader<'_> {
             "s" if self.group.target == Target::Styles => self.style = value,
             "s" => self.paragraph.style = value,
             "v" => self.group.hidden = number != Some(0),
-            "plain" => self.group.hidden = false,
+            "plain" => {
+                self.group.hidden = false;
+                self.group.styles = Styles::default();
+            }
+            "i" | "b" => {
+                let style = match word {
+                    "i" => Style::Emphasis,
+                    _ => Style::Strong,
+                };
+                self.group.styles = self.group.styles.with(style, number != Some(0));
+            }
             "uc" => self.group.unicode_skip = usize::try_from(value).unwrap_or(1).min(8),
             "u" => self.unicode(value),
             "ansicpg" => {
@@ -285,9 +313,15 @@ impl Reader<'_> {
         if self.group.hidden {
             return;
         }
+        let styles = self.group.styles;
         match self.group.target {
-            Target::Body => self.text.push(c),
-            Target::Note => self.note.push(c),
+            Target::Body => {
+                if self.text.is_empty() {
+                    self.start = Some(self.at);
+                }
+                self.text.push(c, styles);
+            }
+            Target::Note => self.note.push(c, styles),
             Target::Title | Target::Author => self.info.push(c),
             Target::Styles if c == ';' => {
                 let name = std::mem::take(&mut self.info);
@@ -301,21 +335,24 @@ impl Reader<'_> {
 
     fn rows_push(&mut self, separator: char) {
         let text = std::mem::take(&mut self.text);
-        self.rows.push_str(&text.replace(['\n', '\t'], " "));
+        self.rows_start = self.rows_start.or(self.start.take());
+        self.rows
+            .append(&text.blanked(|c| matches!(c, '\n' | '\t')));
         if separator == '\n' {
             self.rows.truncate(self.rows.trim_end_matches('\t').len());
         }
-        self.rows.push(separator);
+        self.rows.push(separator, Styles::default());
     }
 
     fn end_table(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        self.document.flow.add(BlockKind::Table, 0, &rows)
+        let anchor = anchor(self.rows_start.take());
+        self.document.flow.add(BlockKind::Table, 0, &rows, &anchor)
     }
 
     fn end_paragraph(&mut self) -> Result<()> {
         if self.paragraph.in_table {
-            self.text.push(' ');
+            self.text.push(' ', Styles::default());
             return Ok(());
         }
         self.end_table()?;
@@ -339,11 +376,19 @@ impl Reader<'_> {
             self.document.title = whole::tidy(&text);
         }
         let flow = &mut self.document.flow;
-        flow.add(kind, level, &text)?;
+        let anchor = anchor(self.start.take());
+        flow.add(kind, level, &text, &anchor)?;
         for note in std::mem::take(&mut self.notes) {
-            flow.add(BlockKind::Footnote, 0, &note)?;
+            flow.add(BlockKind::Footnote, 0, &note, &anchor)?;
         }
         Ok(())
+    }
+}
+
+fn anchor(start: Option<u64>) -> Anchor {
+    Anchor {
+        offset: start.and_then(offset),
+        ..Anchor::default()
     }
 }
 

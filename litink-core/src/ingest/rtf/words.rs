@@ -25,6 +25,11 @@ impl<'a> Tokens<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// Where the next piece starts.
+    pub(super) fn at(&self) -> u64 {
+        self.at as u64
+    }
+
     /// Passes over raw bytes (`\binN`).
     pub(super) fn pass_over(&mut self, count: usize) {
         self.at = self.at.saturating_add(count).min(self.bytes.len());

@@ -16,7 +16,8 @@ use crate::{
     JobId, Result, SessionId,
     domain::Timestamp,
     queue::{
-        Beat, Enqueued, Exchanged, Job, JobState, Lease, Leased, NewJob, Session, Turn, validate,
+        Beat, Enqueued, Exchanged, Job, JobState, Lease, Leased, NewJob, Session, Turn, WorkerInfo,
+        WorkerState, validate,
     },
 };
 
@@ -38,6 +39,8 @@ pub(super) struct State {
 /// A session and what it holds.
 #[derive(Debug)]
 pub(super) struct Held {
+    info: WorkerInfo,
+    opened: Instant,
     expires: Instant,
     pub(super) jobs: HashSet<JobId>,
     /// Those of its jobs that somebody cancelled.
@@ -147,13 +150,15 @@ impl State {
         }
     }
 
-    pub(super) fn open(&mut self) -> Session {
+    pub(super) fn open(&mut self, info: &WorkerInfo) -> Session {
         let next = self.next_event();
         let id = SessionId::random();
         let expires = far(self.now, self.lease);
         self.sessions.insert(
             id,
             Held {
+                info: info.clone(),
+                opened: self.now,
                 expires,
                 jobs: HashSet::new(),
                 cancelled: BTreeSet::new(),
@@ -177,6 +182,21 @@ impl State {
         self.expiries.insert((expires, id));
         let cancel = self.cancels(id)?;
         Ok(Beat { cancel })
+    }
+
+    pub(super) fn workers(&self) -> Vec<WorkerState> {
+        let state = |(id, held): (&SessionId, &Held)| WorkerState {
+            session: *id,
+            info: held.info.clone(),
+            opened_at: self.timestamp(held.opened),
+            // Each heartbeat is for another lease.
+            seen_at: self.timestamp(held.expires - self.lease),
+            expires_at: self.timestamp(held.expires),
+            running: held.jobs.len() as u64,
+        };
+        let mut workers: Vec<WorkerState> = self.sessions.iter().map(state).collect();
+        workers.sort_unstable_by_key(|it| (it.opened_at, it.session));
+        workers
     }
 
     fn session(&mut self, id: SessionId) -> Result<&mut Held> {

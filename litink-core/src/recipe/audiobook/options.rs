@@ -28,6 +28,12 @@ pub struct AudiobookOptions {
     pub include: Include,
     /// Whether each chapter begins with its title. Default yes.
     pub titles: bool,
+    /// Whether numbers, dates, units and abbreviations are put into words before they are spoken
+    /// ([`text::speech::normalise`](crate::text::speech::normalise)), for voices that read them
+    /// wrongly; subtitles then show the words. A language without rules is spoken as written.
+    /// Default no: everything as written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub normalise: bool,
     /// What to make. Default `m4b`, `vtt`, `srt`.
     pub formats: Vec<OutputFormat>,
     /// Of M4B and MP3, in kbit/s, 16 to 320. `None` for 64 (M4B) and 80 (MP3), plenty for a voice.
@@ -46,6 +52,7 @@ impl Default for AudiobookOptions {
             chapters: None,
             include: Include::Chapters,
             titles: true,
+            normalise: false,
             formats: vec![OutputFormat::M4b, OutputFormat::Vtt, OutputFormat::Srt],
             bitrate_kbps: None,
         }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{
     AudiobookOptions, Include, chapter::ChapterInput, package::PackageInput, speak::SpeakInput,
     to_json,
@@ -35,6 +37,7 @@ pub(super) fn plan(input: &PlanInput<'_>) -> Result<Plan> {
         let spoken = Spoken {
             chapter,
             titles: options.titles,
+            normalise: options.normalise,
             language: language.as_deref(),
         };
         if let Some(key) = spoken.plan(speech.max_input_chars.max(1), &mut plan)? {
@@ -90,6 +93,7 @@ fn narrated(chapters: &[Chapter], include: Include) -> Vec<&Chapter> {
 struct Spoken<'a> {
     chapter: &'a Chapter,
     titles: bool,
+    normalise: bool,
     language: Option<&'a str>,
 }
 
@@ -106,6 +110,12 @@ impl Spoken<'_> {
             })
             .chain(text::paragraphs(&self.chapter.blocks))
             .filter(|paragraph| paragraph.text.chars().any(char::is_alphanumeric))
+            .collect();
+        let said: Vec<_> = paragraphs.iter().map(|p| self.said(p.text)).collect();
+        let paragraphs: Vec<_> = paragraphs
+            .iter()
+            .zip(&said)
+            .map(|(paragraph, text)| Paragraph { text, ..*paragraph })
             .collect();
         let chunks = text::chunks(&paragraphs, self.language, max_chars);
         if chunks.is_empty() {
@@ -153,6 +163,14 @@ impl Spoken<'_> {
             to_json(&input)?,
         );
         Ok(Some(key))
+    }
+
+    /// A paragraph as it is spoken: as written, unless words were asked for.
+    fn said<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.normalise {
+            true => text::speech::normalise(text, self.language).text.into(),
+            false => text.into(),
+        }
     }
 
     fn title(&self) -> Option<String> {
@@ -346,6 +364,27 @@ mod tests {
         let text = plan.steps[0].input["text"].as_str().unwrap();
         assert!(text.starts_with("Chapter 1."), "{text}");
         assert!(!text.contains("Not spoken"));
+    }
+
+    #[test]
+    fn numbers_are_spoken_as_written_unless_words_are_asked_for() {
+        let text = |options| {
+            let plan = plan_with(options, 4096).unwrap();
+            plan.steps[0].input["text"].as_str().unwrap().to_owned()
+        };
+        assert!(text(Value::Null).starts_with("Chapter 1."));
+        let said = text(json!({"normalise": true}));
+        assert!(said.starts_with("Chapter one."), "{said}");
+        let russian = text(json!({"normalise": true, "language": "ru"}));
+        assert!(russian.starts_with("Chapter 1."), "{russian}");
+    }
+
+    #[test]
+    fn left_out_it_is_not_in_the_options_of_a_run() {
+        let options = Audiobook.options(&Value::Null).unwrap();
+        assert_eq!(options.get("normalise"), None);
+        let options = Audiobook.options(&json!({"normalise": true})).unwrap();
+        assert_eq!(options["normalise"], true);
     }
 
     #[test]

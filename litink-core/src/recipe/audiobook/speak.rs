@@ -21,6 +21,19 @@ pub(super) struct SpeakInput {
     pub(super) language: Option<String>,
 }
 
+impl SpeakInput {
+    /// What the provider is asked for.
+    pub(super) fn request(self, options: &AudiobookOptions) -> Request {
+        let mut speech = SpeechRequest::new(self.text);
+        speech.voice = options.voice.clone();
+        speech.language = self.language;
+        speech.style = options.style.clone();
+        speech.speed = options.speed;
+        speech.sentences = self.sentences;
+        Request::new(speech).model(options.model.clone())
+    }
+}
+
 /// What it made.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SpeakOutput {
@@ -33,13 +46,7 @@ pub(super) async fn execute(
     context: &StepContext,
 ) -> Result<StepOutput> {
     let input: SpeakInput = from_json(&step.input)?;
-    let mut speech = SpeechRequest::new(input.text);
-    speech.voice = options.voice.clone();
-    speech.language = input.language;
-    speech.style = options.style.clone();
-    speech.speed = options.speed;
-    speech.sentences = input.sentences;
-    let request = Request::new(speech).model(options.model.clone());
+    let request = input.request(options);
     let made = context.generate(&options.provider, &request).await?;
     let Asset::Speech { duration_ms, .. } = made.asset else {
         return Err(super::super::wrong_kind(&options.provider, "speech"));

@@ -14,7 +14,7 @@ use crate::{
     JobId, Result, SessionId,
     queue::{
         Beat, Command, Enqueued, Exchanged, Job, JobQuery, KindStats, Leased, MemoryQueue, NewJob,
-        Outcome, Queue, QueueCapabilities, Session, Turn, WorkerInfo,
+        Outcome, Queue, QueueCapabilities, Session, Turn, WorkerInfo, WorkerState,
     },
     repository::Page,
 };
@@ -135,6 +135,14 @@ impl Queue for Defective {
     async fn stats(&self) -> Result<Vec<KindStats>> {
         self.queue.stats().await
     }
+
+    async fn workers(&self) -> Result<Vec<WorkerState>> {
+        let mut workers = self.queue.workers().await?;
+        if self.defect.reversed {
+            workers.reverse();
+        }
+        Ok(workers)
+    }
 }
 
 /// Whether a case fails, or does not end, with this mistake.
@@ -238,4 +246,10 @@ defects! {
         loses: |it| matches!(it, Command::Prune { .. });
     the_oldest_is_listed_first: lists_are_newest_first_and_filtered, 30_000,
         reversed: true;
+    the_newest_worker_is_listed_first: workers_are_listed, 30_000,
+        reversed: true;
+    a_worker_that_left_is_listed: workers_are_listed, 30_000,
+        no_close: true;
+    a_worker_is_not_seen: workers_are_listed, 30_000,
+        no_beat: true;
 }

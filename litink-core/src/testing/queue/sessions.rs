@@ -8,7 +8,8 @@ use std::{
 use super::worker::{SOON, Worker, add, add_many, job, new_job, new_kind, state, want_of};
 use crate::{
     Error, ErrorKind,
-    queue::{Command, JobState, Outcome, Queue, Selector, Settle, Turn},
+    queue::{Command, JobState, Outcome, Queue, Selector, Settle, Turn, WorkerInfo, WorkerState},
+    testing::suite::skipped,
 };
 
 fn assert_lost<T: std::fmt::Debug>(result: crate::Result<T>) {
@@ -183,4 +184,58 @@ pub async fn a_cancelled_job_is_not_rescued(queue: Arc<dyn Queue>) {
     let turn = want_of(&kind, 1, Duration::ZERO);
     assert_eq!(other.turn(turn).await.unwrap().leased, []);
     assert_eq!(state(&queue, id).await, JobState::Cancelled);
+}
+
+/// Whose session is alive is listed, with what it said of itself and how much it holds.
+pub async fn workers_are_listed(queue: Arc<dyn Queue>) {
+    let kind = new_kind();
+    let mut info = WorkerInfo::here(format!("worker of {kind} \"{{\" \u{2603}"));
+    let mut one = Worker::open_as(&queue, &info).await;
+    let of_this = |it: &WorkerState| it.info.name.contains(&kind);
+    match queue.workers().await {
+        Err(error) if error.code() == "not_supported_by_queue" => {
+            return skipped("workers_are_listed", "the backend does not know");
+        }
+        _ => {}
+    }
+    info.kinds = vec![kind.clone()];
+    let mut two = Worker::open_as(&queue, &info).await;
+    add_many(&queue, &kind, 3).await;
+    let leased = two.lease(&kind, 3).await;
+    assert!(two.settle(leased[0].lease, Outcome::Complete).await);
+    let mut listed = queue.workers().await.unwrap();
+    listed.retain(of_this);
+    let sessions: Vec<_> = listed.iter().map(|it| it.session).collect();
+    assert_eq!(sessions, [one.session.id, two.session.id], "oldest first");
+    assert_eq!(listed[1].info, info);
+    assert_eq!([listed[0].running, listed[1].running], [0, 2]);
+    for it in &listed {
+        let lease = (it.expires_at - it.seen_at).to_std().unwrap();
+        assert_eq!(lease, one.session.lease);
+        assert!(it.opened_at <= it.seen_at, "{it:?}");
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    queue.heartbeat(one.session.id).await.unwrap();
+    let again = queue.workers().await.unwrap();
+    let again = again.into_iter().find(|it| it.session == one.session.id);
+    assert!(again.unwrap().seen_at > listed[0].seen_at, "it was seen");
+    assert_eq!(one.lease(&kind, 1).await, []);
+    for session in [one.session.id, two.session.id] {
+        queue.close(session).await.unwrap();
+    }
+    let left = queue.workers().await.unwrap();
+    assert!(!left.iter().any(of_this), "they have gone");
+}
+
+/// One that died is not.
+pub async fn a_dead_worker_is_not_listed(queue: Arc<dyn Queue>) {
+    let dead = Worker::open(&queue).await;
+    let listed = match queue.workers().await {
+        Ok(listed) => listed,
+        Err(_) => return skipped("a_dead_worker_is_not_listed", "the backend does not know"),
+    };
+    assert!(listed.iter().any(|it| it.session == dead.session.id));
+    tokio::time::sleep(dead.session.lease + Duration::from_millis(300)).await;
+    let listed = queue.workers().await.unwrap();
+    assert!(!listed.iter().any(|it| it.session == dead.session.id));
 }

@@ -133,6 +133,28 @@ pub async fn a_rate_limit_is_kept(queue: Arc<dyn Queue>) {
     assert!(begun.elapsed() < SOON / 2, "{:?}", begun.elapsed());
 }
 
+/// What is owed to a rate stays owed when the limit is lifted, forgotten and set anew.
+pub async fn a_rate_is_not_paid_by_pruning(queue: Arc<dyn Queue>) {
+    if !keeps_limits(&queue, "a_rate_is_not_paid_by_pruning") {
+        return;
+    }
+    let (kind, key) = (new_kind(), new_kind());
+    let rate = Limit::rate(1, Duration::from_secs(3_600));
+    limit(&queue, &key, rate).await;
+    let jobs = add_under(&queue, &kind, &[&key], 2).await;
+    let mut worker = Worker::open(&queue).await;
+    let begun = worker.lease_one(&kind).await;
+    assert_eq!(begun.job.id, jobs[0]);
+    assert!(worker.settle(begun.lease, Outcome::Complete).await);
+    no_limit(&queue, &key).await;
+    let older_than = Duration::from_secs(3);
+    queue.control(&Command::Prune { older_than }).await.unwrap();
+    limit(&queue, &key, rate).await;
+    assert_eq!(worker.lease(&kind, 1).await, []);
+    no_limit(&queue, &key).await;
+    assert_eq!(worker.lease_one(&kind).await.job.id, jobs[1]);
+}
+
 /// A job under several limits begins when all let it, and takes nothing of one before.
 pub async fn several_limits_are_taken_together(queue: Arc<dyn Queue>) {
     if !keeps_limits(&queue, "several_limits_are_taken_together") {

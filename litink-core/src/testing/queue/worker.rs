@@ -24,12 +24,13 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) async fn open(queue: &Arc<dyn Queue>) -> Self {
-        let info = WorkerInfo {
-            name: "conformance".into(),
-        };
+        Self::open_as(queue, &WorkerInfo::here("conformance")).await
+    }
+
+    pub(super) async fn open_as(queue: &Arc<dyn Queue>, info: &WorkerInfo) -> Self {
         Self {
             queue: Arc::clone(queue),
-            session: queue.open(&info).await.unwrap(),
+            session: queue.open(info).await.unwrap(),
             received: 0,
         }
     }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use crate::{
     Actor, BookId, Error, RunId, UserId,
     domain::{
-        Block, BlockKind, Book, BookState, Chapter, ChapterKind, Entity, Export, Meta, Run,
-        RunState, Step, StepState, Visibility, Warning,
+        Block, BlockKind, Book, BookState, Chapter, ChapterKind, Decision, Entity, Export,
+        Identifier, Meta, Run, RunState, Series, Step, StepState, Visibility, Warning,
     },
     repository::{Change, Repository, RepositoryExt, Row},
     storage::{Area, StorageKey},
@@ -42,6 +42,20 @@ pub(super) fn book(owner: UserId) -> Book {
             message: "a sentence".into(),
         }],
         visibility: Visibility::Private,
+        identifiers: vec![Identifier {
+            scheme: Some("isbn".into()),
+            value: "9780141439518".into(),
+        }],
+        series: Some(Series {
+            name: "Lamps".into(),
+            position: Some("2.5".into()),
+        }),
+        decisions: vec![Decision {
+            code: "chapters".into(),
+            method: "headings".into(),
+            confidence: 0.75,
+            message: "m".into(),
+        }],
     }
 }
 

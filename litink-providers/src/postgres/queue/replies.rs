@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use litink_core::{
-    Error, JobId, Result, UserId,
+    Error, JobId, Result, SessionId, UserId,
     domain::Timestamp,
-    queue::{Beat, Enqueued, Exchanged, Job, JobState, KindStats, Lease, Leased, NewJob},
+    queue::{
+        Beat, Enqueued, Exchanged, Job, JobState, KindStats, Lease, Leased, NewJob, WorkerState,
+    },
     repository::{Cursor, Page},
 };
 use serde::Deserialize;
@@ -187,6 +189,14 @@ pub(super) fn stats(reply: &Value) -> Result<Vec<KindStats>> {
         of_kind(&mut kinds, kind, &|stats| stats.paused = true);
     }
     Ok(kinds.into_values().collect())
+}
+
+pub(super) fn workers(reply: Value) -> Result<Vec<WorkerState>> {
+    let rows: Vec<(SessionId, String, i64, i64, i64, u64)> = read(reply)?;
+    let state = |(session, worker, opened, lease, expires, running): (_, String, _, _, _, _)| {
+        WorkerState::stored(session, &worker, [opened, lease, expires], running)
+    };
+    Ok(rows.into_iter().map(state).collect())
 }
 
 fn read<T: serde::de::DeserializeOwned>(reply: Value) -> Result<T> {

@@ -47,6 +47,11 @@ pub(super) fn enqueue(jobs: &[NewJob], in_transaction: bool) -> Value {
     json!({ "jobs": jobs.collect::<Vec<_>>(), "in_transaction": in_transaction })
 }
 
+pub(super) fn settles(session: SessionId, settles: &[Settle]) -> Value {
+    let settles: Vec<Value> = settles.iter().map(settle).collect();
+    json!({ "session": session, "settle": settles })
+}
+
 pub(super) fn turn(session: SessionId, turn: &Turn, may_wait: bool, listens: bool) -> Value {
     let settle: Vec<Value> = turn.settle.iter().map(settle).collect();
     json!({

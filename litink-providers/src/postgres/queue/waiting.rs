@@ -124,6 +124,26 @@ pub(super) async fn exchange(
     }
 }
 
+/// One look, for who waits by hints of its own.
+#[cfg(feature = "rabbitmq")]
+#[async_trait::async_trait]
+impl crate::rabbitmq::JobStore for super::PostgresQueue {
+    async fn look(
+        &self,
+        session: SessionId,
+        turn: &Turn,
+        may_wait: bool,
+    ) -> Result<crate::rabbitmq::Look> {
+        // Whoever does not listen is not told.
+        let request = requests::turn(session, turn, may_wait, false);
+        let reply = self.call("SELECT litink.queue_turn($1)", &request).await?;
+        Ok(match replies::pass(reply)? {
+            Pass::Over(exchanged) => crate::rabbitmq::Look::Over(exchanged),
+            Pass::Idle(next) => crate::rabbitmq::Look::Idle(next),
+        })
+    }
+}
+
 /// Not all at the same time.
 fn poll() -> Duration {
     let random = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use litink_core::{
-    Error, JobId, Result,
-    queue::{Job, JobQuery, JobState, KindStats},
+    Error, JobId, Result, SessionId,
+    queue::{Job, JobQuery, JobState, KindStats, WorkerState},
     repository::{Cursor, Page},
 };
 use redis::Value;
@@ -170,6 +170,24 @@ pub(super) async fn stats(server: &RedisServer) -> Result<Vec<KindStats>> {
         of_kind(&mut kinds, replies::text(kind)?).paused = true;
     }
     Ok(kinds.into_values().collect())
+}
+
+pub(super) async fn workers(server: &RedisServer) -> Result<Vec<WorkerState>> {
+    let args = [Arg::text("workers")];
+    let reply: Vec<Vec<Value>> = server.run(&scripts::READ, &args).await?;
+    let mut workers = Vec::with_capacity(reply.len());
+    for worker in reply {
+        let [id, worker, opened, lease, ends, running] = replies::fields(worker)?;
+        let session = Uuid::from_slice(&replies::bytes(id)?).map_err(|_| odd_reply())?;
+        let times = [opened, lease, ends].map(replies::number);
+        let [opened, lease, ends] = times;
+        let (worker, times) = (replies::text(worker)?, [opened?, lease?, ends?]);
+        let running = replies::number(running)?.unsigned_abs();
+        let state = WorkerState::stored(SessionId(session), &worker, times, running);
+        workers.push(state);
+    }
+    workers.sort_by_key(|worker| (worker.opened_at, worker.session));
+    Ok(workers)
 }
 
 /// Makes available what is due: without a worker nobody does, and by these numbers somebody decides

@@ -105,16 +105,17 @@ fn read(
     let id = JobId(Uuid::from_slice(id).ok()?);
     let mut head = Bytes(record);
     let state = head.number(1)?;
-    let priority = i16::from_be_bytes(head.take(2)?.try_into().ok()?);
-    let _age = head.number(6)?;
-    let token = head.number(6)?;
-    let mut count = || u32::try_from(head.number(4)?).ok();
-    let (attempt, max_attempts) = (count()?, count()?);
-    let (crashes, max_crashes) = (count()?, count()?);
-    let (due, created, finished) = (head.number(8)?, head.number(8)?, head.number(8)?);
-    let _turn_and_cancel = head.take(7)?;
+    let _cancel = head.take(1)?;
     let failed = head.number(1)? == 1;
-    let _settled_and_session = head.take(6 + 1 + 16 + 16)?;
+    let token = head.number(6)?;
+    let attempt = head.count()?;
+    let _turn_and_session = head.take(6 + 16)?;
+    let finished = head.number(8)?;
+    let _settled = head.take(6 + 1 + 16)?;
+    let priority = i16::from_be_bytes(head.take(2)?.try_into().ok()?);
+    let _age = head.take(6)?;
+    let (max_attempts, crashes, max_crashes) = (head.count()?, head.count()?, head.count()?);
+    let (due, created) = (head.number(8)?, head.number(8)?);
     let mut tail = head;
     let kind = tail.text(4)?;
     let (tenant, group) = (tail.id()?, tail.id()?);
@@ -200,6 +201,10 @@ impl<'a> Bytes<'a> {
                 .iter()
                 .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
         )
+    }
+
+    fn count(&mut self) -> Option<u32> {
+        u32::try_from(self.number(4)?).ok()
     }
 
     /// What a number of so many bytes says the length of.

@@ -174,7 +174,7 @@ fn prune_some(tx: &Tx<'_>, older_than: Duration) -> Result<usize> {
     // Keys that limit nothing, too.
     tx.execute(
         "DELETE FROM job_limits WHERE running = 0 AND concurrency IS NULL AND rate_jobs IS NULL
-            AND ifnull(throttled_until, 0) <= ?",
+            AND ifnull(throttled_until, 0) <= ?1 AND ifnull(paid_at, 0) <= ?1",
         [tx.now()],
     )?;
     tx.execute(

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use litink_core::{
-    Error, JobId, Result,
-    queue::{Job, JobQuery, JobState, KindStats},
+    Error, JobId, Result, SessionId,
+    queue::{Job, JobQuery, JobState, KindStats, WorkerState},
     repository::{Cursor, Page},
 };
 use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value as SqlValue};
@@ -109,6 +109,26 @@ pub(super) fn stats(connection: &Connection) -> Result<Vec<KindStats>> {
         of_kind(&mut kinds, kind).paused = true;
     }
     Ok(kinds.into_values().collect())
+}
+
+pub(super) fn workers(connection: &Connection) -> Result<Vec<WorkerState>> {
+    connection
+        .prepare_cached(
+            "SELECT s.id, s.worker, s.opened_at, s.lease, s.expires_at,
+                (SELECT count(*) FROM jobs j WHERE j.session = s.id AND j.state = 'running')
+            FROM job_sessions s WHERE s.expires_at > ? ORDER BY s.opened_at, s.id",
+        )
+        .and_then(|mut statement| {
+            let rows = statement.query_map([now_micros()], |row| {
+                let (worker, running): (String, i64) = (row.get(1)?, row.get(5)?);
+                let times = [row.get(2)?, row.get(3)?, row.get(4)?];
+                let session = SessionId(row.get(0)?);
+                let running = running.unsigned_abs();
+                Ok(WorkerState::stored(session, &worker, times, running))
+            })?;
+            rows.collect()
+        })
+        .db()
 }
 
 fn count(connection: &Connection, now: i64, kinds: &mut BTreeMap<String, KindStats>) -> Result<()> {

@@ -92,7 +92,12 @@ fn lost(tx: &Tx<'_>, session: SessionId, received: u64) -> Result<Vec<Leased>> {
     found.map(|row| row.db()?).collect()
 }
 
-fn settle_all(tx: &Tx<'_>, session: SessionId, settles: &[Settle], now: i64) -> Result<Vec<bool>> {
+pub(super) fn settle_all(
+    tx: &Tx<'_>,
+    session: SessionId,
+    settles: &[Settle],
+    now: i64,
+) -> Result<Vec<bool>> {
     settles
         .iter()
         .map(|settle| settle_one(tx, session, settle, now))

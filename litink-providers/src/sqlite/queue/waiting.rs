@@ -36,6 +36,37 @@ pub(super) async fn exchange(
     }
 }
 
+/// One look, for who waits by hints of its own.
+#[cfg(feature = "rabbitmq")]
+#[async_trait::async_trait]
+impl crate::rabbitmq::JobStore for super::SqliteQueue {
+    async fn look(
+        &self,
+        session: SessionId,
+        turn: &Turn,
+        may_wait: bool,
+    ) -> Result<crate::rabbitmq::Look> {
+        let (database, turn) = (&self.database, Arc::new(turn.clone()));
+        loop {
+            let theirs = Arc::clone(&turn);
+            let pass = database.write(move |tx| pass(tx, session, &theirs, may_wait));
+            if let Pass::Over { exchanged, news } = pass.await? {
+                if news {
+                    database.announce();
+                }
+                return Ok(crate::rabbitmq::Look::Over(exchanged));
+            }
+            let theirs = Arc::clone(&turn);
+            let look = database.read(move |connection| look(connection, session, &theirs));
+            match look.await? {
+                Look::Now => {}
+                Look::After(time) => return Ok(crate::rabbitmq::Look::Idle(Some(time))),
+                Look::Never => return Ok(crate::rabbitmq::Look::Idle(None)),
+            }
+        }
+    }
+}
+
 /// Until there may be something to do, or the deadline. Only reads: who waits disturbs nobody.
 async fn wait(
     database: &SqliteDatabase,

@@ -126,6 +126,14 @@ fn expected() -> Vec<String> {
             }
         }
     }
+    for part in ["rest", "0", "1", "2"] {
+        let name = format!("litink.job_history_{part}");
+        lines.push(format!("{name} has row-level security"));
+        lines.push(format!(
+            "policy {name} all anon+authenticated: false / false"
+        ));
+    }
+    lines.push("function litink.queue_history runs as its owner".into());
     lines.push("select on table litink.events_id_seq to service_role".into());
     lines.push("usage on table litink.jobs_seq_seq to service_role".into());
     for name in [
@@ -139,6 +147,8 @@ fn expected() -> Vec<String> {
         "litink.request",
         "litink.table_of",
         "litink.condition",
+        "litink.queue_history_part",
+        "litink.queue_history",
         "litink.queue_wake",
         "litink.queue_enqueue",
         "litink.queue_move",
@@ -149,6 +159,8 @@ fn expected() -> Vec<String> {
         "litink.queue_lease",
         "litink.queue_next_event",
         "litink.queue_turn",
+        "litink.queue_settled",
+        "litink.queue_settle_in",
         "litink.queue_open",
         "litink.queue_beat",
         "litink.queue_close",
@@ -159,6 +171,7 @@ fn expected() -> Vec<String> {
         "litink.queue_read",
         "litink.queue_stats",
         "litink.cache_call",
+        "litink.cache_rate",
     ] {
         lines.push(format!("execute on function {name} to service_role"));
     }

@@ -15,10 +15,17 @@ mod auth;
 mod books;
 mod exports;
 mod formats;
+mod jobs;
+mod limits;
 mod plans;
 mod providers;
+mod queues;
 mod runs;
+mod schedules;
 mod session;
+mod tenants;
+mod usage;
+mod workers;
 
 /// Everything under `/api/v1`.
 pub(crate) fn router(state: &AppState) -> OpenApiRouter<AppState> {
@@ -30,7 +37,14 @@ pub(crate) fn router(state: &AppState) -> OpenApiRouter<AppState> {
         .nest("/exports", exports::router())
         .nest("/providers", providers::router())
         .nest("/formats", formats::router())
+        .nest("/jobs", jobs::router())
+        .nest("/queues", queues::router())
+        .nest("/limits", limits::router())
+        .nest("/tenants", tenants::router())
+        .nest("/workers", workers::router())
+        .nest("/schedules", schedules::router())
         .nest("/session", session::router())
+        .nest("/usage", usage::router())
         .layer(DefaultBodyLimit::max(state.config.max_json_bytes))
         .layer(middleware::from_fn_with_state(state.clone(), timed));
     // Transfers and streams last as long as they last.

@@ -10,13 +10,14 @@
 --   d:KIND  zset  age -> place              the discarded ones
 --   g:GROUP zset  age -> place
 --   due     zset  time -> place             scheduled and retryable jobs
---   fin     zset  time -> place             final jobs
+--   fin     list  time (8 bytes) and job    final jobs, the first first; some began again since
 --   rk      set   kinds that have a lane; paused: kinds that are paused
 --   l:KIND  zset  -priority -> lane         lanes that have jobs
 --   r:KIND LANE zset time -> place          available jobs of one priority, tenant and set of limits
 --   lim, run hash limit's key -> limit, running jobs; lo: zset when a limit opens -> key
 --   w       hash  tenant -> weight; v:KIND: zset turn -> tenant; floor: hash kind -> turn
---   sx      zset  end -> session; s:SESSION: hash; h:SESSION: zset turn -> place; c:SESSION: set
+--   sx      zset  end -> session; h:SESSION: set of held jobs; c:SESSION: of those, the cancelled
+--   s:SESSION hash turn, heard, lease, worker, opened, and tN: what turn N leased, not heard of yet
 --   wx, wi, wk:KIND, wa, ws:SESSION, m      who waits, see waiting.lua
 --
 -- A place is a job's age (6 bytes) and its id (16): places sort by age.
@@ -53,7 +54,11 @@ local function read_all(command, key, fields)
 end
 
 -- Writes are gathered by key, so that a batch of jobs is a few commands.
-local gathered = {ZREM = {}, ZADD = {}, HSET = {}, HDEL = {}}
+local COMMANDS = {'ZREM', 'HDEL', 'SREM', 'ZADD', 'HSET', 'SADD', 'RPUSH'}
+local gathered = {}
+for _, command in ipairs(COMMANDS) do
+  gathered[command] = {}
+end
 local counted = {}
 
 local function gather(command, key, a, b)
@@ -69,64 +74,86 @@ local function gather(command, key, a, b)
   end
 end
 
-local function zadd(key, score, member) gather('ZADD', P .. key, int(score), member) end
-local function zrem(key, member) gather('ZREM', P .. key, member) end
-local function hset(key, field, value) gather('HSET', P .. key, field, value) end
-local function hdel(key, field) gather('HDEL', P .. key, field) end
+-- Scores may be numbers: Redis writes those whole.
+local function zadd(key, score, member) gather('ZADD', key, score, member) end
+local function zrem(key, member) gather('ZREM', key, member) end
+local function hset(key, field, value) gather('HSET', key, field, value) end
+local function hdel(key, field) gather('HDEL', key, field) end
 
 local function count(kind, state, by)
-  local field = state .. kind
-  counted[field] = (counted[field] or 0) + by
+  local states = counted[kind]
+  if not states then
+    states = {}
+    counted[kind] = states
+  end
+  states[state] = (states[state] or 0) + by
 end
 
 local function write()
-  for _, command in ipairs({'ZREM', 'HDEL', 'ZADD', 'HSET'}) do
+  for _, command in ipairs(COMMANDS) do
     for key, list in pairs(gathered[command]) do
-      in_pieces(command, key, list)
+      in_pieces(command, P .. key, list)
+      gathered[command][key] = nil
     end
-    gathered[command] = {}
   end
-  for field, by in pairs(counted) do
-    if by ~= 0 and call('HINCRBY', P .. 'counts', field, by) <= 0 then
-      call('HDEL', P .. 'counts', field)
+  for kind, states in pairs(counted) do
+    for state, by in pairs(states) do
+      local field = state .. kind
+      if by ~= 0 and call('HINCRBY', P .. 'counts', field, by) <= 0 then
+        call('HDEL', P .. 'counts', field)
+      end
     end
   end
   counted = {}
 end
 
--- state, priority, age, token, attempt, max_attempts, crashes, max_crashes, due, created, finished,
--- turn, cancel, error?, settled token, settled as, session, settled by
-local HEAD = '>BhI6I6I4I4I4I4I8I8I8I6BBI6Bc16c16'
+-- What a lease writes: state, cancel, error?, token, attempt, turn, session
+local HELD = '>BBBI6I4I6c16'
+local HELD_SIZE = 35
+-- And then: finished, settled token, settled as, settled by; priority, age, max_attempts, crashes,
+-- max_crashes, due, created
+local HEAD = HELD .. 'I8I6Bc16hI6I4I4I4I8I8'
 local HEAD_SIZE = 102
+-- Kind, tenant, group, idempotency key, limits
+local TAIL = '>I4c0I1c0I1c0I4c0I4c0'
 local NOBODY = string.rep('\0', 16)
 
-local function load(id, text)
-  local r = {id = id, text = text, tail = sub(text, HEAD_SIZE + 1)}
-  r.state, r.priority, r.seq, r.token, r.attempt, r.max_attempts, r.crashes, r.max_crashes, r.due,
-    r.created, r.finished, r.turn, r.cancel, r.failed, r.settled_token, r.settled_as, r.session,
-    r.settled_by = unpack_(HEAD, text)
-  r.kind, r.tenant, r.group, r.key, r.limits = unpack_('>I4c0I1c0I1c0I4c0I4c0', r.tail)
-  r.place = pack('>I6', r.seq) .. id
-  return r
-end
+local WITH_HEAD, WITH_HELD = HEAD .. 'c0', HELD .. 'c0'
 
-local function head(r)
-  return pack(HEAD, r.state, r.priority, r.seq, r.token, r.attempt, r.max_attempts, r.crashes,
-    r.max_crashes, r.due, r.created, r.finished, r.turn, r.cancel, r.failed, r.settled_token,
-    r.settled_as, r.session, r.settled_by)
+-- One table at once: Lua is slow in making tables grow.
+local function load(id, text)
+  local state, cancel, failed, token, attempt, turn, session, finished, settled_token, settled_as,
+    settled_by, priority, seq, max_attempts, crashes, max_crashes, due, created = unpack_(HEAD, text)
+  local kind, tenant, group, key, limits = unpack_(TAIL, text, HEAD_SIZE + 1)
+  return {id = id, text = text, tail = sub(text, HEAD_SIZE + 1), state = state, cancel = cancel,
+    failed = failed, token = token, attempt = attempt, turn = turn, session = session,
+    finished = finished, settled_token = settled_token, settled_as = settled_as,
+    settled_by = settled_by, priority = priority, seq = seq, max_attempts = max_attempts,
+    crashes = crashes, max_crashes = max_crashes, due = due, created = created, kind = kind,
+    tenant = tenant, group = group, key = key, limits = limits}
 end
 
 local function save(r)
-  r.text = head(r) .. r.tail
+  r.text = pack(WITH_HEAD, r.state, r.cancel, r.failed, r.token, r.attempt, r.turn, r.session,
+    r.finished, r.settled_token, r.settled_as, r.settled_by, r.priority, r.seq, r.max_attempts,
+    r.crashes, r.max_crashes, r.due, r.created, r.tail)
   hset('st', r.id, r.text)
 end
 
--- Records by their places; what is gone is left out.
-local function load_places(places)
-  local ids, found = {}, {}
-  for i = 1, #places do
-    ids[i] = sub(places[i], 7)
-  end
+-- The record of a job that a turn leases, and whether it failed before.
+local function leased_by(text, session, turn)
+  local failed, token, attempt = unpack_('>BI6I4', text, 3)
+  return pack(WITH_HELD, RUNNING, 0, failed, token + 1, attempt + 1, turn, session,
+    sub(text, HELD_SIZE + 1)), failed
+end
+
+local function place_of(r)
+  return pack('>I6', r.seq) .. r.id
+end
+
+-- Records by their ids; what is gone is left out.
+local function load_all(ids)
+  local found = {}
   local texts = read_all('HMGET', P .. 'st', ids)
   for i = 1, #ids do
     if texts[i] then
@@ -134,6 +161,14 @@ local function load_places(places)
     end
   end
   return found
+end
+
+local function ids_of(places)
+  local ids = {}
+  for i = 1, #places do
+    ids[i] = sub(places[i], 7)
+  end
+  return ids
 end
 
 -- The keys of a job's limits, out of one string.

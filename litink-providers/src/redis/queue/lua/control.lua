@@ -11,7 +11,7 @@ local function cancel(r)
       return false
     end
     r.cancel = 1
-    call('SADD', P .. 'c:' .. r.session, r.place)
+    call('SADD', P .. 'c:' .. r.session, r.id)
     save(r)
     wake_session(r.session)
     return true
@@ -45,15 +45,14 @@ end
 
 if action == 'cancel' or action == 'replay' then
   -- Then ids.
-  local places, touched, seen = {}, 0, {}
-  local ids = {}
+  local touched, seen, ids = 0, {}, {}
   for i = 2, #ARGV do
     if not seen[ARGV[i]] then
       seen[ARGV[i]] = true
-      ids[#ids + 1] = string.rep('\0', 6) .. ARGV[i]
+      ids[#ids + 1] = ARGV[i]
     end
   end
-  for _, r in ipairs(load_places(ids)) do
+  for _, r in ipairs(load_all(ids)) do
     if (action == 'cancel' and cancel or replay)(r) then
       touched = touched + 1
     end
@@ -76,20 +75,34 @@ elseif action == 'resume' then
   wake_for(ARGV[2], jobs)
   return {touched, 0}
 elseif action == 'prune' then
-  local places = call('ZRANGEBYSCORE', P .. 'fin', '-inf', int(now - tonumber(ARGV[2])), 'LIMIT', 0, PRUNED)
-  for _, r in ipairs(load_places(places)) do
-    leave(r)
-    for _, key in ipairs({'st', 'body', 'err'}) do
-      hdel(key, r.id)
+  local until_, ids, finished = now - tonumber(ARGV[2]), {}, {}
+  for _, entry in ipairs(call('LRANGE', P .. 'fin', 0, PRUNED - 1)) do
+    local at = unpack_('>I8', entry)
+    if at > until_ then
+      break
     end
-    zrem('k:' .. r.kind, r.place)
-    if r.group ~= '' then
-      zrem('g:' .. r.group, r.place)
+    ids[#ids + 1] = sub(entry, 9)
+    finished[sub(entry, 9)] = at
+  end
+  local touched = 0
+  for _, r in ipairs(load_all(ids)) do
+    -- What began again since is not meant, nor what is twice in the list.
+    if r.state >= COMPLETED and r.finished == finished[r.id] then
+      finished[r.id] = nil
+      touched = touched + 1
+      leave(r)
+      for _, key in ipairs({'st', 'body', 'err'}) do
+        hdel(key, r.id)
+      end
+      zrem('k:' .. r.kind, place_of(r))
+      if r.group ~= '' then
+        zrem('g:' .. r.group, place_of(r))
+      end
     end
   end
-  in_pieces('ZREM', P .. 'fin', places)
+  call('LTRIM', P .. 'fin', #ids, -1)
   write()
-  return {#places, #places == PRUNED and 1 or 0}
+  return {touched, #ids == PRUNED and 1 or 0}
 elseif action == 'limit' then
   -- Then key, concurrency, jobs, per.
   local it = limit(ARGV[2])

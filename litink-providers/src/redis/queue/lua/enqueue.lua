@@ -3,7 +3,7 @@
 -- Gives for each: '' if it was added, else the id of the one that is there.
 local jobs = #ARGV / 7
 local seq = call('HINCRBY', P .. 'm', 'seq', jobs) - jobs
-local answers, new = {}, {}
+local answers, here = {}, {}
 for i = 1, jobs do
   local at = (i - 1) * 7
   local id, delay = ARGV[at + 1], tonumber(ARGV[at + 2])
@@ -12,24 +12,26 @@ for i = 1, jobs do
     max_attempts = tonumber(ARGV[at + 4]), crashes = 0, max_crashes = tonumber(ARGV[at + 5]),
     due = now + delay, created = now, finished = 0, turn = 0, cancel = 0, failed = 0,
     settled_token = 0, settled_as = 0, session = NOBODY, settled_by = NOBODY}
-  r.kind, r.tenant, r.group, r.key, r.limits = unpack_('>I4c0I1c0I1c0I4c0I4c0', r.tail)
-  r.place = pack('>I6', r.seq) .. id
+  r.kind, r.tenant, r.group, r.key, r.limits = unpack_(TAIL, r.tail)
   local field = unique(r)
   local known = field and call('HGET', P .. 'uq', field)
   if known then
     -- A job with this id is named before one with this key.
-    answers[i] = call('HEXISTS', P .. 'st', id) == 1 and id or known
-  elseif call('HSETNX', P .. 'st', id, head(r) .. r.tail) == 0 then
+    answers[i] = (here[id] or call('HEXISTS', P .. 'st', id) == 1) and id or known
+  elseif here[id] or call('HEXISTS', P .. 'st', id) == 1 then
     answers[i] = id
   else
     answers[i] = ''
+    here[id] = true
+    save(r)
     if field then
       call('HSET', P .. 'uq', field, id)
     end
     hset('body', id, ARGV[at + 7])
-    zadd('k:' .. r.kind, r.seq, r.place)
+    local place = place_of(r)
+    zadd('k:' .. r.kind, r.seq, place)
     if r.group ~= '' then
-      zadd('g:' .. r.group, r.seq, r.place)
+      zadd('g:' .. r.group, r.seq, place)
     end
     enter(r)
   end

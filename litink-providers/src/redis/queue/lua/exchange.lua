@@ -25,25 +25,34 @@ sweep_limits()
 promote(math.max(PROMOTED, math.min(want, 1000)))
 rescue(RESCUED)
 
--- What a reply says of jobs: place, record, body and why it failed last, for each.
-local function told(records)
-  local ids, reply = {}, {}
-  for i, r in ipairs(records) do
-    ids[i] = r.id
-  end
+-- What a reply says of jobs: id, record, body and why it failed last, for each.
+local function told(ids, texts, failed)
+  local reply, n = {}, 0
   local bodies = read_all('HMGET', P .. 'body', ids)
-  for i, r in ipairs(records) do
-    local n = #reply
-    reply[n + 1] = r.id
-    reply[n + 2] = r.text
+  for i, id in ipairs(ids) do
+    reply[n + 1] = id
+    reply[n + 2] = texts[i]
     reply[n + 3] = bodies[i] or ''
-    reply[n + 4] = r.failed == 1 and call('HGET', P .. 'err', r.id) or false
+    reply[n + 4] = failed[i] == 1 and call('HGET', P .. 'err', id) or false
+    n = n + 4
   end
   return reply
 end
 
--- Before leasing, since what this turn leases is not lost.
-local lost = load_places(call('ZRANGEBYSCORE', P .. 'h:' .. session, '(' .. int(received), '+inf'))
+-- What was leased by turns that the worker has not heard of, and forgets what it has heard of.
+local turns = call('HMGET', P .. 's:' .. session, 'turn', 'heard')
+local last, heard = tonumber(turns[1]), tonumber(turns[2])
+local lost = {}
+for turn = heard + 1, last do
+  if turn <= received then
+    hdel('s:' .. session, 't' .. int(turn))
+  else
+    local held = call('HGET', P .. 's:' .. session, 't' .. int(turn)) or ''
+    for at = 1, #held, 16 do
+      lost[#lost + 1] = sub(held, at, at + 15)
+    end
+  end
+end
 
 local COMPLETE, RETRY, SNOOZE, RELEASE, DISCARD, CANCEL = 1, 2, 3, 4, 5, 6
 local records = {}
@@ -97,25 +106,22 @@ for i = at, #ARGV, 5 do
 end
 write()
 
-local number = tonumber(call('HGET', P .. 's:' .. session, 'turn')) + 1
+local number = last + 1
 
-local leased, open = {}, {}
+local leased, texts, failed, open = {}, {}, {}, {}
 if want > 0 then
   open = open_kinds(kinds)
-  leased = load_places(best(open, want))
-  for _, r in ipairs(leased) do
-    count(r.kind, AVAILABLE, -1)
-    count(r.kind, RUNNING, 1)
-    r.state, r.session, r.turn, r.cancel = RUNNING, session, number, 0
-    r.token, r.attempt = r.token + 1, r.attempt + 1
-    zadd('h:' .. session, number, r.place)
-    save(r)
-    -- Nobody need be woken for it.
-    local known = news[r.kind]
-    if known then
-      known.jobs = known.jobs - 1
+  local ids = ids_of(best(open, want))
+  for i, text in ipairs(read_all('HMGET', P .. 'st', ids)) do
+    -- What is gone is left out.
+    if text then
+      local n = #leased + 1
+      leased[n] = ids[i]
+      texts[n], failed[n] = leased_by(text, session, number)
+      hset('st', ids[i], texts[n])
     end
   end
+  gathered.SADD['h:' .. session] = leased
   write()
 end
 
@@ -129,12 +135,12 @@ for _, r in ipairs(cancelled(session)) do
     save(r)
   end
 end
--- Those that were settled above are gone from the lists by now.
-local still = {}
-for _, r in ipairs(lost) do
-  local known = records[r.id]
-  if not known or known.state == RUNNING then
-    still[#still + 1] = r
+-- Without those that were settled since.
+local still, still_texts, still_failed = {}, {}, {}
+for _, r in ipairs(load_all(lost)) do
+  if r.state == RUNNING and r.session == session and r.turn > received and r.turn < number then
+    still[#still + 1] = r.id
+    still_texts[#still], still_failed[#still] = r.text, r.failed
   end
 end
 write()
@@ -145,7 +151,10 @@ if nothing and patience > 0 then
   announce()
   return {1, int(sleep)}
 end
-call('HSET', P .. 's:' .. session, 'turn', int(number))
+call('HSET', P .. 's:' .. session, 'turn', int(number), 'heard', int(math.min(received, last)))
+if #leased > 0 then
+  call('HSET', P .. 's:' .. session, 't' .. int(number), table.concat(leased))
+end
 -- What is left over is for the next one that waits, should a message to it have been lost.
 if #leased > 0 and call('EXISTS', P .. 'wi') == 1 then
   for _, kind in ipairs(open) do
@@ -155,4 +164,4 @@ if #leased > 0 and call('EXISTS', P .. 'wi') == 1 then
   end
 end
 announce()
-return {2, number, settled, told(leased), cancel, told(still)}
+return {2, number, settled, told(leased, texts, failed), cancel, told(still, still_texts, still_failed)}

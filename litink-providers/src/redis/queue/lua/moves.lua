@@ -5,6 +5,8 @@ local news = {}
 -- The keys of limits under which fewer run now.
 local freed = false
 
+local now_packed = pack('>I8', now)
+
 local function lane_of(r)
   return pack('>hI1c0', r.priority, #r.tenant, r.tenant) .. r.limits
 end
@@ -15,7 +17,7 @@ end
 
 local function enter_lane(r)
   local lane = lane_of(r)
-  zadd(lane_key(r.kind, lane), r.due, r.place)
+  zadd(lane_key(r.kind, lane), r.due, place_of(r))
   local known = news[r.kind]
   if not known then
     known = {lanes = {}, jobs = 0}
@@ -39,6 +41,17 @@ local function tidy(kind, lane)
   end
 end
 
+-- So many jobs of a kind were taken off its lanes, to run.
+local function took(kind, jobs)
+  count(kind, AVAILABLE, -jobs)
+  count(kind, RUNNING, jobs)
+  local known = news[kind]
+  if known then
+    -- Nobody need be woken for them.
+    known.jobs = known.jobs - jobs
+  end
+end
+
 local function run_fewer(r)
   for _, key in ipairs(split(r.limits)) do
     if call('HINCRBY', P .. 'run', key, -1) <= 0 then
@@ -51,24 +64,21 @@ end
 local function leave(r)
   local state = r.state
   if state == RUNNING then
-    zrem('h:' .. r.session, r.place)
+    gather('SREM', 'h:' .. r.session, r.id)
     if r.cancel > 0 then
-      call('SREM', P .. 'c:' .. r.session, r.place)
+      call('SREM', P .. 'c:' .. r.session, r.id)
     end
     if r.limits ~= '' then
       run_fewer(r)
     end
   elseif state == AVAILABLE then
     local lane = lane_of(r)
-    call('ZREM', P .. lane_key(r.kind, lane), r.place)
+    call('ZREM', P .. lane_key(r.kind, lane), place_of(r))
     tidy(r.kind, lane)
   elseif state == SCHEDULED or state == RETRYABLE then
-    zrem('due', r.place)
-  else
-    zrem('fin', r.place)
-    if state == DISCARDED then
-      zrem('d:' .. r.kind, r.place)
-    end
+    zrem('due', place_of(r))
+  elseif state == DISCARDED then
+    zrem('d:' .. r.kind, place_of(r))
   end
   count(r.kind, state, -1)
 end
@@ -78,11 +88,11 @@ local function enter(r)
   if state == AVAILABLE then
     enter_lane(r)
   elseif state == SCHEDULED or state == RETRYABLE then
-    zadd('due', r.due, r.place)
+    zadd('due', r.due, place_of(r))
   elseif state ~= RUNNING then
-    zadd('fin', r.finished, r.place)
+    gather('RPUSH', 'fin', now_packed .. r.id)
     if state == DISCARDED then
-      zadd('d:' .. r.kind, r.seq, r.place)
+      zadd('d:' .. r.kind, r.seq, place_of(r))
     end
   end
   count(r.kind, state, 1)
@@ -145,7 +155,7 @@ local function promote(most)
   if #places == 0 then
     return
   end
-  for _, r in ipairs(load_places(places)) do
+  for _, r in ipairs(load_all(ids_of(places))) do
     move(r, AVAILABLE)
   end
   -- Places without a job, if there ever were any.
@@ -155,9 +165,9 @@ end
 
 -- What a session holds and is to stop, oldest first.
 local function cancelled(session)
-  local places = call('SMEMBERS', P .. 'c:' .. session)
-  table.sort(places)
-  return load_places(places)
+  local found = load_all(call('SMEMBERS', P .. 'c:' .. session))
+  table.sort(found, function(a, b) return a.seq < b.seq end)
+  return found
 end
 
 local function end_session(session)
@@ -169,12 +179,12 @@ end
 local function rescue(most)
   local ended = call('ZRANGEBYSCORE', P .. 'sx', '-inf', int(now), 'LIMIT', 0, 16)
   for _, session in ipairs(ended) do
-    local places = call('ZRANGE', P .. 'h:' .. session, 0, most - 1)
-    for _, r in ipairs(load_places(places)) do
+    local held = call('SRANDMEMBER', P .. 'h:' .. session, most)
+    for _, r in ipairs(load_all(held)) do
       rescue_job(r)
     end
     write()
-    most = most - #places
+    most = most - #held
     if most <= 0 then
       return
     end

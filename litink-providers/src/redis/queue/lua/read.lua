@@ -109,6 +109,17 @@ elseif action == 'members' then
   return {last, ids}
 elseif action == 'unique' then
   return call('HGET', P .. 'uq', ARGV[2])
+elseif action == 'workers' then
+  -- Id, worker, when it was opened, lease, end and running jobs of each session that is alive.
+  local found = {}
+  local sessions = call('ZRANGEBYSCORE', P .. 'sx', '(' .. int(now), '+inf', 'WITHSCORES')
+  for i = 1, #sessions, 2 do
+    local id = sessions[i]
+    local told = call('HMGET', P .. 's:' .. id, 'worker', 'opened', 'lease')
+    local ends = int(tonumber(sessions[i + 1]))
+    found[#found + 1] = {id, told[1], told[2], told[3], ends, call('SCARD', P .. 'h:' .. id)}
+  end
+  return found
 else
   -- Counts, when the oldest available job of each kind became so, and the paused kinds.
   local counts, oldest = call('HGETALL', P .. 'counts'), {}

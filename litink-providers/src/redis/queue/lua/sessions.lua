@@ -14,7 +14,7 @@ end
 
 if action == 'open' then
   local lease = tonumber(ARGV[3])
-  call('HSET', P .. 's:' .. id, 'turn', 0, 'lease', ARGV[3], 'worker', ARGV[4], 'opened', int(now))
+  call('HSET', P .. 's:' .. id, 'turn', 0, 'heard', 0, 'lease', ARGV[3], 'worker', ARGV[4], 'opened', int(now))
   call('ZADD', P .. 'sx', int(now + lease), id)
   keep_time()
   return {}
@@ -27,12 +27,12 @@ elseif action == 'beat' then
   call('ZADD', P .. 'sx', int(now + lease), id)
   return cancels(id)
 elseif action == 'close' then
-  local places = call('ZRANGE', P .. 'h:' .. id, 0, GIVEN_BACK - 1)
-  for _, r in ipairs(load_places(places)) do
+  local held = call('SRANDMEMBER', P .. 'h:' .. id, GIVEN_BACK)
+  for _, r in ipairs(load_all(held)) do
     give_back(r)
   end
   write()
-  local more = #places == GIVEN_BACK
+  local more = #held == GIVEN_BACK
   if not more then
     end_session(id)
     wake_session(id)

@@ -250,6 +250,7 @@ local function next_of(kind, lane, want)
     taken[#taken + 1] = popped[i]
   end
   tidy(kind, lane)
+  took(kind, #taken)
   return taken
 end
 
@@ -296,6 +297,7 @@ local function best(kinds, want)
       if lane.at > 1 then
         call('ZREMRANGEBYRANK', lane.key, 0, lane.at - 2)
         tidy(line.kind, lane.name)
+        took(line.kind, lane.at - 1)
       end
     end
     if line.shares then

@@ -25,6 +25,7 @@ use crate::{
     views::{BookView, ChapterView, PageView},
 };
 
+mod editing;
 mod upload;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -32,6 +33,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list))
         .routes(routes!(show, delete))
         .routes(routes!(chapters))
+        .routes(routes!(editing::edit))
         .routes(routes!(cover))
 }
 

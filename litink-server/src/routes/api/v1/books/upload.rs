@@ -37,7 +37,7 @@ pub(super) const FRAMING_BYTES: usize = 64 << 10;
     reason = "describes the form; its fields are read one by one"
 )]
 pub(super) struct Upload {
-    /// The book: EPUB or plain text.
+    /// The book: EPUB, PDF, DOCX, ODT, RTF, HTML, Markdown, FB2 or plain text.
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     file: Vec<u8>,
 }
