@@ -14,10 +14,12 @@ use std::{
 use tempfile::TempDir;
 use url::Url;
 
+mod aimock;
 mod pgbouncer;
 mod rabbitmq;
 mod redis;
 
+pub use aimock::Aimock;
 pub use pgbouncer::PgBouncer;
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;

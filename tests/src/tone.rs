@@ -149,9 +149,9 @@ impl GenerationProvider for ToneProvider {
                     start_ms: 0,
                     end_ms: 3_600_000,
                 };
-                (wav(&tone(&speech.text))?, vec![mark])
+                (spoken(&speech.text)?, vec![mark])
             }
-            _ => (wav(&tone(&speech.text))?, Vec::new()),
+            _ => (spoken(&speech.text)?, Vec::new()),
         };
         Ok(Reply::done(Output::Speech {
             audio: Media::bytes("audio/wav", audio),
@@ -183,6 +183,11 @@ fn tone(text: &str) -> Vec<i16> {
         (phase.sin() * 9_000.0) as i16
     };
     (0..samples).map(sample).collect()
+}
+
+/// A text as a tone, a WAV.
+pub(crate) fn spoken(text: &str) -> Result<Vec<u8>> {
+    wav(&tone(text))
 }
 
 fn wav(samples: &[i16]) -> Result<Vec<u8>> {

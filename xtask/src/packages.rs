@@ -16,6 +16,8 @@ pub(crate) const AUDIO: &[Need] = &[need("ffmpeg", "ffmpeg"), need("espeak-ng", 
 pub(crate) const TESTS: &[Need] = &[
     need("ffprobe", "ffmpeg"),
     need("flite", "flite"),
+    need("pdftotext", "poppler-utils"),
+    need("tesseract", "tesseract-ocr"),
     need("chromium", "chromium"),
 ];
 

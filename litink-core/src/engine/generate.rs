@@ -88,8 +88,7 @@ impl Call<'_> {
             .find_optional(self.context.owner(), id)
             .await?;
         let Some(row) = found else {
-            let row = self.insert(fingerprint).await?;
-            return self.call(row).await;
+            return self.call_first(fingerprint).await;
         };
         match row.state {
             GenerationState::Completed => match self.stored(&row).await? {
@@ -201,13 +200,23 @@ impl Call<'_> {
         capabilities.on_ambiguous(self.request.modality())
     }
 
-    /// Calls the provider, the intent journalled before.
-    async fn call(&self, mut row: Generation) -> Result<Asset> {
+    /// Calls the provider for the first time. The slot comes before the journal: who dies waiting
+    /// for one leaves no call whose end is not known.
+    async fn call_first(&self, fingerprint: String) -> Result<Asset> {
         let _slot = self.engine.inner.calls.slot(self.provider).await?;
-        let fresh = row.meta.version == 1 && row.state == GenerationState::Started;
-        if !fresh {
-            row = self.begin_again(row).await?;
-        }
+        let row = self.insert(fingerprint).await?;
+        self.send(row).await
+    }
+
+    /// Calls the provider once more.
+    async fn call(&self, row: Generation) -> Result<Asset> {
+        let _slot = self.engine.inner.calls.slot(self.provider).await?;
+        let row = self.begin_again(row).await?;
+        self.send(row).await
+    }
+
+    /// Sends what is journalled as begun.
+    async fn send(&self, row: Generation) -> Result<Asset> {
         let context = self.call_context(&row);
         let call = self.timed(self.provider.generate(self.request, &context));
         let reply = self.observed(&row, Duration::ZERO, call).await;

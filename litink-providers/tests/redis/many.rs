@@ -48,6 +48,15 @@ async fn work(queue: &RedisQueue, server: &Own, count: usize) -> f64 {
     (spent(&mut connection) - before) * 1e6 / count as f64
 }
 
+/// The cheapest of three thousand-job pieces: what else the machine does makes one dear, not all.
+async fn cheapest(queue: &RedisQueue, server: &Own) -> f64 {
+    let mut cheapest = f64::INFINITY;
+    for _ in 0..3 {
+        cheapest = work(queue, server, 1_000).await.min(cheapest);
+    }
+    cheapest
+}
+
 /// The call that took the server longest, in microseconds.
 fn slowest(connection: &mut redis::Connection) -> i64 {
     let log: Vec<redis::Value> = redis::cmd("SLOWLOG")
@@ -76,18 +85,19 @@ async fn a_hundred_thousand_waiting_jobs_cost_no_more_each() {
     let queue = server.queue().await;
     fill(&queue, 4_000, Duration::ZERO).await;
     work(&queue, &server, 1_000).await;
-    let few = work(&queue, &server, 3_000).await;
+    let few = cheapest(&queue, &server).await;
     let begun = Instant::now();
     fill(&queue, 100_000, Duration::ZERO).await;
     let filled = begun.elapsed();
-    let many = work(&queue, &server, 3_000).await;
+    let many = cheapest(&queue, &server).await;
     let worst = slowest(&mut server.connect());
     println!(
         "{few:.1} us a job of few, {many:.1} us a job of 100,000; added in {filled:?}; the longest \
          call {worst} us"
     );
+    // What looked at all that wait would cost twenty times as much.
     assert!(
-        many < few * 2.0,
+        many < few * 3.0,
         "{few} us, and {many} us with many waiting"
     );
 
