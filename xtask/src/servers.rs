@@ -152,7 +152,12 @@ const SUPABASE_JS: &[&str] = &[
 const SUPABASE_PY: &str = "supabase==2.34.1";
 
 /// OpenAI's own client, and stand-ins for its servers that are independent of us.
-const OPENAI_PY: &[&str] = &["openai==3.54.0", "llmock==0.2.2", "mock-ai-api==0.1.1"];
+const OPENAI_PY: &[&str] = &[
+    "openai==3.54.0",
+    "llmock==0.2.2",
+    "mock-ai-api==0.1.1",
+    "genai-prices==0.2.3",
+];
 const OPENAI_JS: &[&str] = &["@copilotkit/aimock@1.43.0"];
 /// A speech server of OpenAI's shape, and a voice for it; no part of litink, and not linked to it.
 const LOCAL_TTS: &[&str] = &[

@@ -66,13 +66,22 @@ fn can_begin(run: &Run, step: &Step) -> bool {
 
 /// The step is begun. Its version is the fence: whoever began it before can write nothing more.
 fn begin(step: &Step) -> Change {
-    Change::update(
-        step,
-        [
-            ("state", json!(StepState::Running)),
-            ("attempt", json!(step.attempt + 1)),
-        ],
-    )
+    let mut set = vec![
+        ("state", json!(StepState::Running)),
+        ("attempt", json!(step.attempt + 1)),
+    ];
+    if is_released(step) {
+        // What somebody let go of goes once: should this attempt die, the next must be held again.
+        set.push(("error", Value::Null));
+    }
+    Change::update(step, set)
+}
+
+/// Whether the step ended at a held call, and was resumed since.
+fn is_released(step: &Step) -> bool {
+    step.error
+        .as_ref()
+        .is_some_and(|error| error.code == "held")
 }
 
 /// The step is done, what it unlocks waits for one step less, and the run is done with its last.
@@ -268,10 +277,7 @@ impl Engine {
             run: Arc::clone(&run),
             step: step.id(),
             cancel: cancel.clone(),
-            released: step
-                .error
-                .as_ref()
-                .is_some_and(|error| error.code == "held"),
+            released: is_released(&step),
             extensions,
         };
         let recipe = self.recipe(&run.recipe)?;

@@ -8,6 +8,7 @@ mod budgets;
 mod commits;
 mod editing;
 mod fencing;
+mod flight;
 mod layers;
 mod owners;
 mod pending;

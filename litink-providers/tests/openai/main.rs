@@ -12,6 +12,8 @@ mod engine;
 mod faults;
 mod operations;
 mod peers;
+mod points;
+mod prices;
 mod programs;
 mod realtime;
 mod requests;

@@ -24,9 +24,13 @@ pub(crate) fn installed(variable: &str) -> Option<PathBuf> {
     None
 }
 
+/// Runs a program until its own input ends: with this process, however that ends.
+const UNTIL_END_OF_INPUT: &str =
+    r#"exec 3<&0; "$@" </dev/null & it=$!; (cat <&3; kill $it) >/dev/null 2>&1 & wait $it"#;
+
 /// A server that runs as long as this.
 pub(crate) struct Running {
-    _child: Child,
+    child: Child,
     pub(crate) port: u16,
 }
 
@@ -36,21 +40,25 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Starts a server and waits until it listens.
-pub(crate) async fn start(command: &mut Command, port: u16) -> Running {
-    let child = command
-        .stdin(Stdio::null())
+pub(crate) async fn start(command: &Command, port: u16) -> Running {
+    let command = command.as_std();
+    let given = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let child = Command::new("sh")
+        .args(["-c", UNTIL_END_OF_INPUT, "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .envs(given)
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut running = Running {
-        _child: child,
-        port,
-    };
+    let mut running = Running { child, port };
     let begun = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        let ended = running._child.try_wait().unwrap();
+        let ended = running.child.try_wait().unwrap();
         assert!(ended.is_none(), "{command:?} ended: {ended:?}");
         assert!(begun.elapsed() < Duration::from_secs(120), "{command:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
