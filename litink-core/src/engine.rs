@@ -14,6 +14,7 @@ use crate::{
     encoder::{AudioEncoder, AudioFormat, WavEncoder},
     events::{Events, MemoryEvents},
     ingest,
+    ocr::Ocr,
     provider::GenerationProvider,
     queue::{MemoryQueue, Queue},
     recipe::{Recipe, audiobook::Audiobook},
@@ -71,6 +72,7 @@ struct Inner {
     events: Arc<dyn Events>,
     backends: Vec<Connected>,
     encoders: Vec<Arc<dyn AudioEncoder>>,
+    ocr: Option<Arc<dyn Ocr>>,
     recipes: Vec<Arc<dyn Recipe>>,
     providers: RwLock<BTreeMap<String, Arc<dyn GenerationProvider>>>,
     calls: calls::Calls,
@@ -148,6 +150,7 @@ impl Engine {
                 events: Arc::new(MemoryEvents::default()),
                 backends: Vec::new(),
                 encoders: vec![Arc::new(WavEncoder)],
+                ocr: None,
                 recipes: vec![Arc::new(Audiobook)],
                 providers: RwLock::default(),
                 calls: calls::Calls::default(),
@@ -359,6 +362,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn encoder(mut self, encoder: Arc<dyn AudioEncoder>) -> Self {
         self.inner.encoders.push(encoder);
+        self
+    }
+
+    /// Has the pages of scanned books read. Without, a scan is refused (`no_text_layer`).
+    #[must_use]
+    pub fn ocr(mut self, ocr: Arc<dyn Ocr>) -> Self {
+        self.inner.ocr = Some(ocr);
         self
     }
 

@@ -16,6 +16,7 @@ pub mod cache;
 pub mod encoder;
 pub mod events;
 pub mod identity;
+pub mod ocr;
 pub mod provider;
 pub mod queue;
 pub mod repository;

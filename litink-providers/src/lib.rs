@@ -29,6 +29,8 @@ mod sql_functions;
 pub mod sqlite;
 #[cfg(feature = "supabase")]
 pub mod supabase;
+#[cfg(feature = "tesseract")]
+pub mod tesseract;
 
 #[cfg(feature = "vendors")]
 pub mod catalog;
@@ -39,6 +41,8 @@ mod examples;
 #[cfg(any(feature = "accounts", feature = "sqlite", feature = "object-store"))]
 mod folder;
 mod open;
+#[cfg(any(feature = "ffmpeg", feature = "local", feature = "tesseract"))]
+mod process;
 mod settings;
 #[cfg(any(feature = "object-store", feature = "supabase"))]
 mod storage_prefix;
@@ -60,6 +64,8 @@ pub use open::encoder;
 pub use open::gemini as gemini_provider;
 #[cfg(feature = "openai")]
 pub use open::openai as openai_provider;
+#[cfg(feature = "tesseract")]
+pub use open::tesseract;
 pub use open::{engine, ladders, open, worker_options};
 pub use settings::{
     AccountSettings, BudgetSettings, Dollars, OpenAiSettings, ProviderSettings, Secret,

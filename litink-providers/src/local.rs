@@ -17,7 +17,6 @@ use litink_core::{
 use tokio::sync::Semaphore;
 
 mod image;
-mod process;
 mod programs;
 mod speech;
 mod text;

@@ -162,6 +162,11 @@ pub fn engine(backends: Backends, settings: &Settings) -> Engine {
         Ok(encoder) => builder = builder.encoder(Arc::new(encoder)),
         Err(error) => tracing::info!(%error, "only WAV and subtitles can be made"),
     }
+    #[cfg(feature = "tesseract")]
+    match tesseract(settings) {
+        Ok(program) => builder = builder.ocr(Arc::new(program)),
+        Err(error) => tracing::info!(%error, "scanned books are refused"),
+    }
     #[cfg(feature = "openai")]
     match openai(settings) {
         Ok(Some(provider)) => builder = builder.provider(guarded(provider, &cache, settings)),
@@ -285,6 +290,20 @@ pub fn encoder(settings: &Settings) -> Result<crate::ffmpeg::FfmpegEncoder> {
         Some(program) => Ok(crate::ffmpeg::FfmpegEncoder::new(program)),
         None => crate::ffmpeg::FfmpegEncoder::find(),
     }
+}
+
+/// The tesseract program, which reads scanned pages, if it is there.
+///
+/// # Errors
+/// [`litink_core::ErrorKind::Configuration`], naming the Debian package.
+#[cfg(feature = "tesseract")]
+pub fn tesseract(settings: &Settings) -> Result<crate::tesseract::Tesseract> {
+    use crate::tesseract::Tesseract;
+    let found = match &settings.tesseract {
+        Some(program) => Tesseract::new(program),
+        None => Tesseract::find()?,
+    };
+    Ok(found.with_languages(&settings.ocr_languages))
 }
 
 fn options(settings: &Settings) -> EngineOptions {

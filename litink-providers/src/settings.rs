@@ -31,6 +31,12 @@ pub struct Settings {
     pub in_memory: bool,
     /// The ffmpeg program (`LITINK_FFMPEG`). Default: the first on `PATH`.
     pub ffmpeg: Option<PathBuf>,
+    /// The tesseract program (`LITINK_TESSERACT`), which reads scanned books. Default: the first on
+    /// `PATH`.
+    pub tesseract: Option<PathBuf>,
+    /// The languages of scanned books (`LITINK_OCR_LANGUAGES`), as tesseract names them, with `+` between
+    /// them: `eng+deu`. Each is a Debian package of its own (`tesseract-ocr-deu`). Default `eng`.
+    pub ocr_languages: String,
     /// How long a worker's jobs stay its own when it is not heard of, in seconds
     /// (`LITINK_LEASE_S`). Default 15: a crash is noticed after that.
     pub lease_s: f64,
@@ -228,6 +234,8 @@ impl Default for Settings {
             data_dir: "litink-data".into(),
             in_memory: false,
             ffmpeg: None,
+            tesseract: None,
+            ocr_languages: "eng".into(),
             lease_s: 15.0,
             concurrency: 256,
             call_timeout_s: 600.0,
@@ -349,6 +357,8 @@ impl Settings {
             "IN_MEMORY" => self.in_memory = number(name, &value)?,
             "PRICES" => self.prices = Some(value).filter(|it| !it.is_empty()).map(Into::into),
             "FFMPEG" => self.ffmpeg = Some(value.into()),
+            "TESSERACT" => self.tesseract = Some(value.into()),
+            "OCR_LANGUAGES" => self.ocr_languages = value,
             "LEASE_S" => self.lease_s = number(name, &value)?,
             "CONCURRENCY" => self.concurrency = number(name, &value)?,
             "CALL_TIMEOUT_S" => self.call_timeout_s = number(name, &value)?,

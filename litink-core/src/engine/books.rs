@@ -3,14 +3,16 @@
 use std::{fs::File, io::Write, path::Path};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
-use tokio_util::io::ReaderStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::runtime::Handle;
+use tokio_util::{io::ReaderStream, sync::CancellationToken};
 
 use super::Engine;
 use crate::{
-    Actor, BookId, Error, ErrorKind, LOCAL_USER, Result, UserId,
+    Actor, BookId, Error, ErrorKind, LOCAL_USER, Result, ResultExt, UserId,
     domain::{Book, BookState, Chapter, Meta, Visibility},
     ingest::{self, ParsedBook},
+    ocr::{Ocr, OcrLine, PageImage},
     repository::{Change, MAX_CHANGES, Order, Page, Query, RepositoryExt},
     schema::Table,
     storage::{Area, ByteStream, Object, PutOptions, StorageExt, StorageKey},
@@ -46,6 +48,22 @@ pub struct Imported {
     pub book: Book,
     /// Whether the same file had been imported before, and nothing was done now.
     pub existing: bool,
+}
+
+/// Has pages read, as many at once as the reader likes; their lines in their order.
+async fn recognise(
+    ocr: &dyn Ocr,
+    pages: &mut dyn Iterator<Item = Result<PageImage>>,
+    dropped: &CancellationToken,
+) -> Result<Vec<Vec<OcrLine>>> {
+    let lines = stream::iter(pages)
+        .map(|page| async move { ocr.recognise(page?).await.context("ocr", ocr.name()) })
+        .buffered(ocr.concurrency().max(1))
+        .try_collect();
+    dropped
+        .run_until_cancelled(lines)
+        .await
+        .unwrap_or_else(|| Err(Error::cancelled()))
 }
 
 impl Engine {
@@ -135,7 +153,20 @@ impl Engine {
     async fn parse(&self, name: &str, spooled: &Spooled) -> Result<ParsedBook> {
         let mut file = spooled.reopen()?;
         let (name, limits) = (name.to_owned(), self.options().limits.clone());
-        tokio::task::spawn_blocking(move || ingest::read(Some(&name), &mut file, &limits))
+        let (ocr, runtime) = (self.inner.ocr.clone(), Handle::current());
+        // Whoever waits no longer has no more pages read.
+        let dropped = CancellationToken::new();
+        let _guard = dropped.clone().drop_guard();
+        let reading = move || {
+            let recognise = ocr.map(|ocr| {
+                move |pages: &mut dyn Iterator<Item = Result<PageImage>>| {
+                    runtime.block_on(recognise(&*ocr, pages, &dropped))
+                }
+            });
+            let recognise = recognise.as_ref().map(|it| it as &ingest::Recognise<'_>);
+            ingest::read_with(Some(&name), &mut file, &limits, recognise)
+        };
+        tokio::task::spawn_blocking(reading)
             .await
             .map_err(|error| {
                 Error::invalid(

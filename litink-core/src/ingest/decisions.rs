@@ -23,7 +23,7 @@ pub(super) fn complete(report: &mut Report, book: &ParsedBook) {
             (true, Some(_)) => {}
         }
     }
-    let order = ["format", "title", "authors", "language", "chapters"];
+    let order = ["format", "text", "title", "authors", "language", "chapters"];
     let decisions = report.decisions();
     decisions.sort_by_key(|decision| order.iter().position(|code| *code == decision.code));
     for decision in decisions {
@@ -58,6 +58,7 @@ fn message(decision: &Decision, book: &ParsedBook) -> String {
             "the file was read as {}, by its {method}",
             book.format.as_str()
         ),
+        "text" => "what is written on the pages was read from pictures of them".to_owned(),
         _ => found(code, method),
     }
 }

@@ -177,7 +177,8 @@ fn markup_format(head: &[u8]) -> Option<Format> {
         .collect();
     let start = start.trim_start_matches(|c: char| !c.is_ascii() || c.is_whitespace());
     let is_markup = start.starts_with("<!") || start.starts_with("<?xml");
-    if start.contains("<fictionbook") && is_markup {
+    let is_fb2 = start.starts_with("<fictionbook");
+    if is_fb2 || (is_markup && start.contains("<fictionbook")) {
         return Some(Format::Fb2);
     }
     let is_html = start.starts_with("<!doctype html")
@@ -262,6 +263,7 @@ mod tests {
             (b"{\\rtf1 hello}", Some(Format::Rtf)),
             (b"<!DOCTYPE html><p>x", Some(Format::Html)),
             (b"<?xml version='1.0'?><FictionBook>", Some(Format::Fb2)),
+            (b"\n<FictionBook xmlns='x'>", Some(Format::Fb2)),
             (b"Call me Ishmael.", Some(Format::Text)),
             (b"# Moby-Dick\n\nCall me Ishmael.", Some(Format::Markdown)),
             (

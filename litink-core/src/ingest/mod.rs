@@ -55,7 +55,10 @@ pub use detect::Format;
 pub use limits::Limits;
 
 use self::{archive::Archive, book::Report, limits::exceeded};
-use crate::{Error, Result, ResultExt};
+use crate::{
+    Error, Result, ResultExt,
+    ocr::{OcrLine, PageImage},
+};
 
 /// A seekable source as one object.
 trait ReadSeek: Read + Seek {}
@@ -78,21 +81,37 @@ impl<T: Read + Seek> ReadSeek for T {}
 /// What can be got over is a [`Warning`] of the book: `extension_mismatch`, `encoding_guessed`,
 /// `gutenberg_frame_removed`, `chapter_unreadable`, `missing_resource`, `unsafe_path`,
 /// `missing_container`, `package_incomplete`, `cover_too_large`, `nesting_flattened`,
-/// `no_reflowable_text`, `text_layer_poor`, `pages_without_text`, `language_doubtful`,
+/// `no_reflowable_text`, `text_layer_poor`, `pages_without_text`, `ocr_doubtful`, `language_doubtful`,
 /// `more_warnings`. How title, authors, language and chapters were found, and how sure that is, is
 /// in [`ParsedBook::decisions`].
-pub fn read<R: Read + Seek>(
+pub fn read<R: Read + Seek>(name: Option<&str>, source: R, limits: &Limits) -> Result<ParsedBook> {
+    read_with(name, source, limits, None)
+}
+
+/// Has pictures of pages read: the lines of each, in their order. Pages come as they are asked for.
+pub type Recognise<'a> =
+    dyn Fn(&mut dyn Iterator<Item = Result<PageImage>>) -> Result<Vec<Vec<OcrLine>>> + 'a;
+
+/// Reads a book as [`read`] does, and with `ocr` what is written on the pages of a scan, too. The time
+/// that this takes is not counted; pages that `ocr` holds come on top of [`Limits::memory_bound`].
+///
+/// # Errors
+/// As [`read`], and those of `ocr`. `LimitExceeded` (`page_image_too_large`) for a page of more pixels
+/// than are held whole.
+pub fn read_with<R: Read + Seek>(
     name: Option<&str>,
     mut source: R,
     limits: &Limits,
+    ocr: Option<&Recognise<'_>>,
 ) -> Result<ParsedBook> {
-    read_source(name, &mut source, limits).operation("ingest.read")
+    read_source(name, &mut source, limits, ocr).operation("ingest.read")
 }
 
 fn read_source(
     name: Option<&str>,
     source: &mut dyn ReadSeek,
     limits: &Limits,
+    ocr: Option<&Recognise<'_>>,
 ) -> Result<ParsedBook> {
     let len = source.seek(SeekFrom::End(0))?;
     if len == 0 {
@@ -121,6 +140,7 @@ fn read_source(
         len,
         promised,
         limits,
+        ocr,
         &mut report,
     )?;
     let is_text = |format| matches!(format, Format::Text | Format::Markdown | Format::Html);
@@ -149,12 +169,13 @@ fn read_as(
     len: u64,
     promised: Option<Format>,
     limits: &Limits,
+    ocr: Option<&Recognise<'_>>,
     report: &mut Report,
 ) -> Result<ParsedBook> {
     match detected {
         Some(Format::Zip) => {
             let mut archive = Archive::open(source, len, limits, report)?;
-            read_archive(&mut archive, promised, limits, report)
+            read_archive(&mut archive, promised, limits, ocr, report)
         }
         // Markdown without headings cannot be told from text but by its name.
         Some(Format::Text) if promised == Some(Format::Markdown) => {
@@ -165,7 +186,7 @@ fn read_as(
         Some(Format::Html) => page::read(source, len, limits, report),
         Some(Format::Fb2) => fb2::read(source, len, limits, report),
         Some(Format::Rtf) => rtf::read(source, len, limits, report),
-        Some(Format::Pdf) => pdf::read(source, len, limits, report),
+        Some(Format::Pdf) => pdf::read(source, len, limits, ocr, report),
         Some(Format::Mobi) => Err(archive::unsupported_kindle()),
         Some(other) => Err(archive::unsupported(other.as_str())),
         None if promised == Some(Format::Text) => Err(plain::not_text()),
@@ -178,6 +199,7 @@ fn read_archive(
     archive: &mut Archive<'_>,
     promised: Option<Format>,
     limits: &Limits,
+    ocr: Option<&Recognise<'_>>,
     report: &mut Report,
 ) -> Result<ParsedBook> {
     let is_epub = archive.contains("META-INF/container.xml")
@@ -210,7 +232,7 @@ fn read_archive(
         return page::read_archive(archive, pages, limits, report);
     }
     match books(Format::is_readable).as_slice() {
-        [only] => read_inner(archive, only, limits, report),
+        [only] => read_inner(archive, only, limits, ocr, report),
         _ => Err(archive::unsupported(Format::Zip.as_str())),
     }
 }
@@ -221,6 +243,7 @@ fn read_inner(
     archive: &mut Archive<'_>,
     path: &str,
     limits: &Limits,
+    ocr: Option<&Recognise<'_>>,
     report: &mut Report,
 ) -> Result<ParsedBook> {
     let bytes = archive.read(path, limits.max_whole_bytes);
@@ -234,7 +257,7 @@ fn read_inner(
         if !is_book.iter().any(|path| inner.contains(path)) {
             return Err(archive::unsupported(Format::Zip.as_str()));
         }
-        let book = read_archive(&mut inner, Format::from_name(path), limits, report)?;
+        let book = read_archive(&mut inner, Format::from_name(path), limits, ocr, report)?;
         return Ok(inside(path, book));
     }
     let book = read_as(
@@ -243,6 +266,7 @@ fn read_inner(
         len,
         Format::from_name(path),
         limits,
+        ocr,
         report,
     )?;
     Ok(inside(path, book))

@@ -193,6 +193,26 @@ fn fb2_has_a_cover_and_notes() {
 }
 
 #[test]
+fn an_empty_line_of_fb2_parts_scenes_and_is_space_elsewhere() {
+    let text = "<FictionBook><body><section><title><p>1</p></title><empty-line/><p>The lamp was out.</p>\
+        <p>The wick was wet.</p><empty-line/><empty-line/><p>It was lit again.</p><empty-line/><subtitle>The oil</subtitle>\
+        <p>There was little.</p><p>It lasted.</p><empty-line/></section></body></FictionBook>";
+    let book = read("a.fb2", text.as_bytes()).unwrap();
+    assert_eq!(
+        blocks(&book),
+        [
+            (BlockKind::Paragraph, "The lamp was out."),
+            (BlockKind::Paragraph, "The wick was wet."),
+            (BlockKind::SceneBreak, ""),
+            (BlockKind::Paragraph, "It was lit again."),
+            (BlockKind::Heading, "The oil"),
+            (BlockKind::Paragraph, "There was little."),
+            (BlockKind::Paragraph, "It lasted."),
+        ]
+    );
+}
+
+#[test]
 fn names_promise_and_content_decides() {
     let text = "# One\n\nThe lamp.\n\n# Two\n\nThe wick.\n";
     let book = read("a.txt", text.as_bytes()).unwrap();

@@ -45,12 +45,7 @@ impl FfmpegEncoder {
     ///
     /// [`ErrorKind::Configuration`] with code `ffmpeg_missing`, naming the package to install.
     pub fn find() -> Result<Self> {
-        let name = format!("ffmpeg{}", std::env::consts::EXE_SUFFIX);
-        let folders = std::env::var_os("PATH").unwrap_or_default();
-        let program = std::env::split_paths(&folders)
-            .map(|folder| folder.join(&name))
-            .find(|program| program.is_file())
-            .ok_or_else(missing)?;
+        let program = crate::process::find("ffmpeg").ok_or_else(missing)?;
         Ok(Self::new(program))
     }
 

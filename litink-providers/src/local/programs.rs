@@ -1,8 +1,6 @@
-use std::{
-    env,
-    ffi::OsStr,
-    path::{Path, PathBuf},
-};
+use std::{env, ffi::OsStr, path::PathBuf};
+
+use crate::process;
 
 /// A program that speech is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +37,7 @@ impl Programs {
         let look = |name| Program {
             name,
             package: name,
-            path: env::split_paths(path)
-                .filter(|folder| folder.is_absolute())
-                .map(|folder| folder.join(name).with_extension(env::consts::EXE_EXTENSION))
-                .find(|file| is_executable(file)),
+            path: process::find_in(path, name),
         };
         Self {
             espeak_ng: look("espeak-ng"),
@@ -60,18 +55,6 @@ impl Programs {
     pub fn can_speak(&self) -> bool {
         self.iter().any(|program| program.path.is_some())
     }
-}
-
-#[cfg(unix)]
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_executable(file: &Path) -> bool {
-    file.is_file()
 }
 
 #[cfg(test)]

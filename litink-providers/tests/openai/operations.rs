@@ -210,7 +210,7 @@ async fn a_film_of_aimock_is_finished() {
     let mut node = Command::new("node");
     node.arg(modules.join(".bin/llmock"));
     node.args(["-p", &port.to_string(), "-f"]).arg(&file);
-    let _running = start(&mut node, port).await;
+    let _running = start(&node, port).await;
     let provider = of_port(port, "generic", |config| {
         config.video_model = Some("sora-2".into());
     });
@@ -229,7 +229,7 @@ async fn text_in_the_background_of_mock_ai_api_is_finished() {
     let mut server = Command::new(python.join("bin/mock-ai-api"));
     server.args(["--openai-port", &port.to_string()]);
     server.args(["--anthropic-port", &other.to_string()]);
-    let _running = start(&mut server, port).await;
+    let _running = start(&server, port).await;
     let provider = of_port(port, "openai", |config| config.background = true);
     let reply = provider.generate(&text(None), &context()).await.unwrap();
     let made = match reply {
@@ -278,7 +278,7 @@ async fn openrouters_films_of_aimock_are_finished_and_fetched() {
     let mut node = Command::new("node");
     node.arg(modules.join(".bin/llmock"));
     node.args(["-p", &port.to_string(), "-f"]).arg(&file);
-    let _running = start(&mut node, port).await;
+    let _running = start(&node, port).await;
     let config = litink_providers::openai::OpenAiConfig::new(
         &format!("http://127.0.0.1:{port}/api/v1"),
         Some(litink_providers::Secret::new("sk-test")),

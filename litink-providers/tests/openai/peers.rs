@@ -77,7 +77,7 @@ async fn aimock() -> Option<(Running, tempfile::TempDir)> {
     node.arg(modules.join(".bin/llmock"));
     node.args(["-p", &port.to_string(), "--journal-max", "0", "-f"])
         .arg(&file);
-    Some((start(&mut node, port).await, folder))
+    Some((start(&node, port).await, folder))
 }
 
 mod conformance_with_aimock {
@@ -201,7 +201,7 @@ async fn mock_ai_api_is_understood() {
         "--anthropic-port",
         &other.to_string(),
     ]);
-    let running = start(&mut mock, port).await;
+    let running = start(&mock, port).await;
     for api in [TextApi::Responses, TextApi::Chat] {
         let found = made(&provider(&running, api), &text(None)).await.unwrap();
         assert!(matches!(found.output, Output::Text { .. }));
@@ -283,7 +283,7 @@ async fn what_llmock_says_is_left_is_read() {
         "--tpm",
         "90000",
     ]);
-    let running = start(&mut server, port).await;
+    let running = start(&server, port).await;
     let provider = provider(&running, TextApi::Chat);
     let first = made(&provider, &text(None)).await.unwrap();
     let of = |rates: &litink_core::provider::RateSnapshot, name: &str| {

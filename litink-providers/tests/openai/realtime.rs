@@ -157,7 +157,7 @@ async fn aimock_opens_a_session_and_answers_without_audio() {
     let mut node = Command::new("node");
     node.arg(modules.join(".bin/llmock"));
     node.args(["-p", &port.to_string(), "-f"]).arg(&file);
-    let _running = start(&mut node, port).await;
+    let _running = start(&node, port).await;
     let context = CallContext::new(GenerationId::random());
     let error = provider(port)
         .generate(&request(), &context)

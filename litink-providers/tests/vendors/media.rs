@@ -298,7 +298,7 @@ async fn aimock() -> Option<(Running, tempfile::TempDir)> {
     let mut node = Command::new("node");
     node.arg(modules.join(".bin/llmock"));
     node.args(["-p", &port.to_string(), "-f"]).arg(&file);
-    Some((start(&mut node, port).await, folder))
+    Some((start(&node, port).await, folder))
 }
 
 #[tokio::test]

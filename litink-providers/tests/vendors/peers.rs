@@ -101,7 +101,7 @@ async fn aimock() -> Option<(Running, tempfile::TempDir)> {
     let mut node = Command::new("node");
     node.arg(modules.join(".bin/llmock"));
     node.args(["-p", &port.to_string(), "-f"]).arg(&file);
-    Some((start(&mut node, port).await, folder))
+    Some((start(&node, port).await, folder))
 }
 
 fn provider<V: TextVendor>(port: u16, version: &str) -> TextProvider<V> {
@@ -277,7 +277,7 @@ async fn anthropic_is_understood_by_mock_ai_api() {
         "--anthropic-port",
         &port.to_string(),
     ]);
-    let running = start(&mut server, port).await;
+    let running = start(&server, port).await;
     let found = made(&claude(&running), &request("Hello?", None))
         .await
         .unwrap();
@@ -295,7 +295,7 @@ async fn both_are_understood_by_llmock() {
     let port = free_port();
     let mut server = Command::new(python.join("bin/llmock"));
     server.args(["serve", "-p", &port.to_string()]);
-    let running = start(&mut server, port).await;
+    let running = start(&server, port).await;
     let anthropic: AnthropicProvider = provider(running.port, "anthropic/v1");
     let gemini = gemini(running.port, "gemini/v1beta");
     let all: [&dyn GenerationProvider; 2] = [&anthropic, &gemini];

@@ -69,6 +69,11 @@ impl Doctor {
             None,
             ffmpeg(settings).await,
         ));
+        lines.push(Line::new(
+            "tesseract (scans)",
+            None,
+            tesseract(settings).await,
+        ));
         lines.push(Line::new("speech (local provider)", None, speech()));
         #[cfg(feature = "openai")]
         lines.extend(openai(settings).await);
@@ -115,6 +120,14 @@ async fn ffmpeg(settings: &Settings) -> Result<String> {
     let program = encoder.program().display().to_string();
     encoder.version().await.context("program", &program)?;
     Ok(program)
+}
+
+/// What reads scanned books; without it all others are read all the same.
+async fn tesseract(settings: &Settings) -> Result<String> {
+    match litink_providers::tesseract(settings) {
+        Ok(program) => program.check().await,
+        Err(error) => Ok(error.message().to_owned()),
+    }
 }
 
 /// What the provider `openai` is, and whether it answers: the list of its models costs nothing.

@@ -51,7 +51,7 @@ impl Aimock {
         wait_for("aimock", || answers(port));
         let started = Self {
             server,
-            client: Client::new(&format!("127.0.0.1:{port}")),
+            client: Client::new(format!("127.0.0.1:{port}")),
             port,
             _folder: folder,
         };

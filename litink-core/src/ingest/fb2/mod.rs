@@ -101,6 +101,8 @@ struct Reader<'a> {
     /// Where the next block starts, and the id of the innermost element that starts there.
     start: Option<u64>,
     id: Option<Arc<str>>,
+    /// How many blocks stood before the last empty line after a paragraph, and where it is.
+    gap: Option<(usize, u64)>,
 }
 
 /// More open elements are looked at only this far up.
@@ -123,6 +125,7 @@ impl<'a> Reader<'a> {
             at: 0,
             start: None,
             id: None,
+            gap: None,
         }
     }
 
@@ -176,6 +179,12 @@ impl<'a> Reader<'a> {
                 self.text.push('\t', Styles::default());
             }
             "image" => self.open_image(tag)?,
+            "empty-line" => {
+                self.end_paragraph()?;
+                if self.ends_in_paragraph() {
+                    self.gap = Some((self.flow.blocks.len(), self.at));
+                }
+            }
             "binary" => {
                 let id = tag.qualified("id").unwrap_or_default();
                 let wanted = self.book.cover.as_deref() == Some(id.as_str());
@@ -353,8 +362,32 @@ impl<'a> Reader<'a> {
         } else {
             (BlockKind::Paragraph, 0)
         };
+        if kind == BlockKind::Paragraph {
+            self.end_scene()?;
+        }
         let anchor = self.anchor();
         self.flow.add(kind, level, &text, &anchor)
+    }
+
+    fn ends_in_paragraph(&self) -> bool {
+        let last = self.flow.blocks.last();
+        last.is_some_and(|block| block.kind == BlockKind::Paragraph)
+    }
+
+    /// An empty line between two paragraphs parts scenes; beside anything else it is only space.
+    fn end_scene(&mut self) -> Result<()> {
+        let Some((blocks, at)) = self.gap.take() else {
+            return Ok(());
+        };
+        if blocks != self.flow.blocks.len() {
+            return Ok(());
+        }
+        let anchor = Anchor {
+            offset: offset(at),
+            ..Anchor::default()
+        };
+        let none = Rich::default();
+        self.flow.add(BlockKind::SceneBreak, 0, &none, &anchor)
     }
 
     fn cover(&mut self, limits: &Limits, report: &mut Report) -> Option<Cover> {

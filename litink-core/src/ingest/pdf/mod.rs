@@ -1,4 +1,5 @@
-//! PDF with a text layer: glyphs to lines, lines to paragraphs, headings by outline and size.
+//! PDF: glyphs to lines, lines to paragraphs, headings by outline and size. Pages that are pictures are
+//! given to a reader of such.
 //!
 //! hayro reads the file and says where each glyph stands; everything about reading order is here.
 
@@ -6,20 +7,23 @@ mod glyphs;
 mod headings;
 mod layout;
 mod outline;
+mod scan;
 mod streams;
 mod strings;
 
 use std::{
+    cell::RefCell,
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc,
     time::Instant,
 };
 
-use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
+use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf, PdfData};
 
 use self::layout::Line;
 use super::{
-    Format, ParsedBook, ReadSeek,
+    Format, ParsedBook, ReadSeek, Recognise,
     book::Report,
     flow::{self, Flow},
     limits::{Limits, exceeded, too_slow},
@@ -35,6 +39,7 @@ pub(super) fn read(
     source: &mut dyn ReadSeek,
     len: u64,
     limits: &Limits,
+    ocr: Option<&Recognise<'_>>,
     report: &mut Report,
 ) -> Result<ParsedBook> {
     let bytes = whole::bytes(source, len, limits)?;
@@ -42,9 +47,14 @@ pub(super) fn read(
     streams::check(&bytes, limits)?;
     let deadline = Instant::now() + limits.max_time;
     let own = limits.clone();
-    let document = on_large_stack(limits, move || parse(bytes, &own, deadline))?;
-    let document = document.filter(|_| has_header).ok_or_else(corrupt)??;
-    document.check_text(report)?;
+    let data = PdfData::from(bytes);
+    let copy = data.clone();
+    let document = on_large_stack(limits, move || parse(copy, &own, deadline))?;
+    let mut document = document.filter(|_| has_header).ok_or_else(corrupt)??;
+    match ocr {
+        Some(ocr) if document.is_scanned() => document.recognise(data, ocr, limits, report)?,
+        _ => document.check_text(report)?,
+    }
     let Document {
         pages,
         marks,
@@ -105,14 +115,73 @@ const MAX_UNKNOWN_PERCENT: usize = 20;
 const WARN_UNKNOWN_PERCENT: usize = 1;
 /// Fewer characters on a page are a page number, or a stamp.
 const PAGE_CHARS: usize = 30;
+/// Below this confidence what was read on pictures is doubtful.
+const DOUBTFUL: f64 = 0.7;
+
+fn chars(lines: &[Line]) -> usize {
+    lines.iter().map(|line| line.text.chars().count()).sum()
+}
 
 impl Document {
-    /// Whether there is text enough, and whether it can be told what it says.
-    fn check_text(&self, report: &mut Report) -> Result<()> {
+    fn has_no_text(&self) -> bool {
         let glyphs = self.chars + self.unknown;
-        if glyphs == 0 || glyphs < self.pages.len().saturating_mul(PAGE_CHARS) / 2 {
+        glyphs == 0 || glyphs < self.pages.len().saturating_mul(PAGE_CHARS) / 2
+    }
+
+    /// Whether the book, or most of it, is pictures of pages.
+    fn is_scanned(&self) -> bool {
+        self.has_no_text() || self.pages_without_text * 2 > self.pages.len()
+    }
+
+    /// Has the pages without text read by somebody who can.
+    fn recognise(
+        &mut self,
+        data: PdfData,
+        ocr: &Recognise<'_>,
+        limits: &Limits,
+        report: &mut Report,
+    ) -> Result<()> {
+        let is_bare = |lines: &[Line]| chars(lines) < PAGE_CHARS;
+        let bare = self.pages.iter().enumerate().filter(|(_, it)| is_bare(it));
+        let wanted: HashSet<usize> = bare.map(|(index, _)| index).collect();
+        let given = RefCell::new(Vec::new());
+        let mut pictures = scan::pictures(data, wanted, limits)?.inspect(|picture| {
+            if let Ok(picture) = picture {
+                let index = (picture.number as usize).saturating_sub(1);
+                given.borrow_mut().push((index, picture.dpi));
+            }
+        });
+        let read = ocr(&mut pictures)?;
+        let (mut sum, mut count) = (0.0, 0_u32);
+        for (lines, (index, dpi)) in read.into_iter().zip(given.take()) {
+            for line in &lines {
+                sum += f64::from(line.confidence);
+                count += 1;
+            }
+            if let Some(page) = self.pages.get_mut(index) {
+                *page = scan::lines(lines, dpi);
+            }
+        }
+        if count == 0 {
             return Err(no_text_layer());
         }
+        scan::settle_sizes(&mut self.pages);
+        let confidence = (sum / f64::from(count)).clamp(0.0, 1.0);
+        report.decide("text", "ocr", confidence);
+        if confidence < DOUBTFUL {
+            let message = "much of what is written on the pages could not be read for sure; is its \
+                           language among `ocr_languages`?";
+            report.warn("ocr_doubtful", message);
+        }
+        Ok(())
+    }
+
+    /// Whether there is text enough, and whether it can be told what it says.
+    fn check_text(&self, report: &mut Report) -> Result<()> {
+        if self.has_no_text() {
+            return Err(no_text_layer());
+        }
+        let glyphs = self.chars + self.unknown;
         if self.unknown * 100 > glyphs * MAX_UNKNOWN_PERCENT {
             return Err(Error::invalid(
                 "text_layer_unreadable",
@@ -163,8 +232,8 @@ fn on_large_stack<T: Send + 'static>(
     }
 }
 
-fn parse(bytes: Vec<u8>, limits: &Limits, deadline: Instant) -> Result<Document> {
-    let pdf = Pdf::new(bytes).map_err(load_error)?;
+fn parse(data: PdfData, limits: &Limits, deadline: Instant) -> Result<Document> {
+    let pdf = Pdf::new(data).map_err(load_error)?;
     let count = pdf.pages().len();
     if count == 0 {
         return Err(corrupt());
@@ -177,10 +246,9 @@ fn parse(bytes: Vec<u8>, limits: &Limits, deadline: Instant) -> Result<Document>
         ));
     }
     let found = glyphs::read(&pdf, limits, deadline)?;
-    let chars = |lines: &Vec<Line>| -> usize { lines.iter().map(|l| l.text.chars().count()).sum() };
     let info = pdf.metadata();
     Ok(Document {
-        chars: found.pages.iter().map(chars).sum(),
+        chars: found.pages.iter().map(|it| chars(it)).sum(),
         unknown: found.unknown,
         pages_without_text: found.pages.iter().filter(|p| chars(p) < PAGE_CHARS).count(),
         pages: found.pages,
@@ -215,8 +283,8 @@ fn corrupt() -> Error {
 fn no_text_layer() -> Error {
     Error::invalid(
         "no_text_layer",
-        "the PDF is a scan: its pages are pictures without text; run it through OCR (such as \
-         ocrmypdf) first",
+        "the PDF is a scan: its pages are pictures without text; install tesseract (the Debian package \
+         `tesseract-ocr`), or run it through OCR (such as ocrmypdf) first",
     )
 }
 

@@ -9,7 +9,7 @@ use super::{
     voices::{self, Named},
     wav::Pcm,
 };
-use crate::local::{process, programs::Program};
+use crate::{local::programs::Program, process};
 
 /// Words a minute at speed 1.0: espeak-ng's own 175 is brisk for a book.
 const WORDS_PER_MINUTE: f32 = 165.0;

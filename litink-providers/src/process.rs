@@ -1,4 +1,12 @@
-use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
+//! Programs of other people: fed, bounded and watched, without a shell.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use litink_core::{Error, ErrorKind, Result};
 use tokio::{
@@ -6,21 +14,21 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// A sentence takes 10 to 100 ms; a process that takes this long hangs.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// A sentence takes 10 to 100 ms and a scanned page seconds; a process that takes this long hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// What is kept of a program's complaints.
 const STDERR_BYTES: u64 = 4_096;
 
 /// What a program left behind.
-pub(super) struct Finished {
-    pub(super) ok: bool,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: String,
+pub(crate) struct Finished {
+    pub(crate) ok: bool,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 /// Runs a program without a shell: `input` goes over its standard input, at most `output_bytes` come
 /// back. Dropping the future kills it.
-pub(super) async fn run(
+pub(crate) async fn run(
     program: &Path,
     arguments: &[OsString],
     input: &[u8],
@@ -28,6 +36,8 @@ pub(super) async fn run(
 ) -> Result<Finished> {
     let child = Command::new(program)
         .args(arguments)
+        // As many run at once as there are processors; threads of their own would only fight.
+        .env("OMP_THREAD_LIMIT", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -36,7 +46,12 @@ pub(super) async fn run(
         .map_err(|error| failed(program, "cannot be started").with_source(error))?;
     tokio::time::timeout(TIME_LIMIT, converse(child, input, output_bytes))
         .await
-        .map_err(|_| Error::new(ErrorKind::Timeout, "a speech program hung and was stopped"))?
+        .map_err(|_| {
+            Error::new(
+                ErrorKind::Timeout,
+                format!("{} hung and was stopped", name(program)),
+            )
+        })?
         .map_err(|error| failed(program, "broke off").with_source(error))?
         .ok_or_else(|| too_long(program))
 }
@@ -83,7 +98,7 @@ fn name(program: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-pub(super) fn failed(program: &Path, how: &str) -> Error {
+pub(crate) fn failed(program: &Path, how: &str) -> Error {
     let name = name(program);
     Error::new(
         ErrorKind::Unavailable,
@@ -92,13 +107,39 @@ pub(super) fn failed(program: &Path, how: &str) -> Error {
     .with_code("program_failed")
 }
 
-pub(super) fn too_long(program: &Path) -> Error {
+pub(crate) fn too_long(program: &Path) -> Error {
     let name = name(program);
     Error::new(
         ErrorKind::LimitExceeded,
-        format!("{name} made more audio than is kept in memory; give it shorter texts"),
+        format!("{name} made more than is kept in memory; give it less at once"),
     )
-    .with_code("speech_too_long")
+    .with_code("program_output_too_long")
+}
+
+/// The program of this name in the folders of a text that is written as `PATH` is.
+pub(crate) fn find_in(folders: &OsStr, name: &str) -> Option<PathBuf> {
+    env::split_paths(folders)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name).with_extension(env::consts::EXE_EXTENSION))
+        .find(|file| is_executable(file))
+}
+
+/// The program of this name in the folders of `PATH`.
+#[cfg(any(feature = "ffmpeg", feature = "tesseract"))]
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    find_in(&env::var_os("PATH").unwrap_or_default(), name)
+}
+
+#[cfg(unix)]
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(file: &Path) -> bool {
+    file.is_file()
 }
 
 #[cfg(all(test, unix))]
@@ -116,7 +157,7 @@ mod tests {
         let finished = shell("cat", &input, 300_000).await.unwrap();
         assert!(finished.ok && finished.stdout == input);
         let error = shell("cat", &input, 299_999).await.err().unwrap();
-        assert_eq!(error.code(), "speech_too_long");
+        assert_eq!(error.code(), "program_output_too_long");
     }
 
     #[tokio::test]
