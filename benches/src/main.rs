@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: every number in one table, of one run, on one machine.
 //!
-//! `table [--read]`: with `--read`, criterion's last results instead of new ones. `table queue` is
-//! the table of queues alone.
+//! `table [--read]`: with `--read`, criterion's last results instead of new ones. `table queue`,
+//! `table generation` and `table import` are those of queues, of calls and of reading books alone.
 
 mod bytes;
 mod criterion;
+mod generation;
 mod import;
 mod load;
 mod machine;
@@ -12,6 +13,7 @@ mod peers;
 mod postgres;
 mod process;
 mod queue;
+mod reading;
 mod scheduling;
 mod server;
 mod servers;
@@ -27,27 +29,28 @@ fn main() -> ExitCode {
     if let Some((first, rest)) = arguments.split_first()
         && first == bytes::CHILD
     {
-        return match bytes::move_file(rest) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                eprintln!("{why}");
-                ExitCode::FAILURE
-            }
-        };
+        return ended(bytes::move_file(rest));
     }
     if let Some((first, rest)) = arguments.split_first()
         && first == queue::contest::CHILD
     {
-        return match queue::contest::run(rest) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                eprintln!("{why}");
-                ExitCode::FAILURE
-            }
-        };
+        return ended(queue::contest::run(rest));
     }
-    if arguments.first().is_some_and(|first| first == "queue") {
-        return queues();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == generation::caller::CHILD
+    {
+        return ended(generation::caller::run(rest));
+    }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == reading::CHILD
+    {
+        return ended(reading::run(rest));
+    }
+    match arguments.first().map(String::as_str) {
+        Some("import") => return imports(),
+        Some("queue") => return queues(),
+        Some("generation") => return generations(),
+        _ => {}
     }
     let read_only = std::env::args().any(|argument| argument == "--read");
     // First, while this process has not grown: its peak memory is one of the numbers.
@@ -70,11 +73,22 @@ fn main() -> ExitCode {
 
 fn queues() -> ExitCode {
     let peers = peers::Peers::prepare_queue();
-    match queue::print(peers.as_ref()) {
-        Ok(()) => {
-            println!("\n{}", machine::describe());
-            ExitCode::SUCCESS
-        }
+    ended(queue::print(peers.as_ref()).inspect(|()| println!("\n{}", machine::describe())))
+}
+
+fn generations() -> ExitCode {
+    let peers = peers::Peers::prepare_generation();
+    ended(generation::print(peers.as_ref()).inspect(|()| println!("\n{}", machine::describe())))
+}
+
+fn imports() -> ExitCode {
+    let peers = peers::Peers::prepare_import();
+    ended(reading::print(peers.as_ref()).inspect(|()| println!("\n{}", machine::describe())))
+}
+
+fn ended(done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
             ExitCode::FAILURE

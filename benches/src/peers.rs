@@ -28,6 +28,21 @@ impl Peers {
         Self::with("queue_requirements.txt")
     }
 
+    /// The same with what `table generation` needs.
+    pub(crate) fn prepare_generation() -> Result<Self> {
+        Self::with("generation_requirements.txt")
+    }
+
+    /// The same with what `table import` needs.
+    pub(crate) fn prepare_import() -> Result<Self> {
+        Self::with("import_requirements.txt")
+    }
+
+    /// A program of its packages.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        Command::new(self.folder.path().join("bin").join(name))
+    }
+
     fn with(requirements: &str) -> Result<Self> {
         eprintln!("peers: installing benches/peers/{requirements} ...");
         let folder = stores::folder().map_err(|error| error.to_string())?;
@@ -71,7 +86,7 @@ impl Peers {
 }
 
 /// A file of `benches/peers`.
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     folder().join(name)
 }
 

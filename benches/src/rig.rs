@@ -1,7 +1,7 @@
 //! An engine with a worker beside it, that executes runs of nothing but calls.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,7 @@ pub struct Rig {
     engine: Engine,
     book: BookId,
     done: Arc<Notify>,
+    again: Arc<Mutex<Duration>>,
     stop: CancellationToken,
     worker: JoinHandle<Result<()>>,
     _folder: TempDir,
@@ -41,7 +42,7 @@ impl Rig {
     pub async fn open(backend: Backend, delay: Duration) -> Result<Self> {
         let (builder, folder) = backend.engine().await?;
         let recipe = Speech::default();
-        let done = recipe.done();
+        let (done, again) = (recipe.done(), recipe.again());
         let engine = builder
             .recipe(Arc::new(recipe))
             .provider(Arc::new(ConstantProvider::new(delay)?))
@@ -56,6 +57,7 @@ impl Rig {
             engine,
             book,
             done,
+            again,
             stop,
             worker,
             _folder: folder,
@@ -75,6 +77,20 @@ impl Rig {
         self.engine.start(ACTOR, &spec, None).await?;
         self.done.notified().await;
         Ok(begun.elapsed())
+    }
+
+    /// What it takes to ask so often for what was made before.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn hits(&self, count: usize) -> Result<Duration> {
+        let options = json!({ "steps": 1, "again": count });
+        let spec = RunSpec::audiobook(self.book)
+            .recipe(RECIPE)
+            .options(options);
+        self.engine.start(ACTOR, &spec, None).await?;
+        self.done.notified().await;
+        Ok(*self.again.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Stops the worker.

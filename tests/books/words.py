@@ -122,12 +122,14 @@ def epub(archive):
     items = {e.get("id"): e for e in root.iter() if local(e) == "item"}
     refs = [e for e in root.iter() if local(e) == "itemref"]
     refs.sort(key=lambda e: e.get("linear") == "no")
-    out = []
+    paths = []
     for ref in refs:
-        href = urllib.parse.unquote(items[ref.get("idref")].get("href"))
+        # Some name places in a file, many in the same one.
+        href = urllib.parse.unquote(items[ref.get("idref")].get("href").partition("#")[0])
         path = posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
-        out.append(page(decode(archive.read(path))))
-    return " ".join(out)
+        if path not in paths:
+            paths.append(path)
+    return " ".join(page(decode(archive.read(path))) for path in paths)
 
 
 def docx(archive):

@@ -140,6 +140,9 @@ impl Shared {
     async fn waits_for_the_stopped(&self) -> Holder {
         let ids = self.add("stopped", &[12_000]).await;
         let holder = self.holder("stopped", "waits", 1).await;
+        // Nobody gets past a process that stops in the middle of a write to SQLite, as it does just after
+        // it began a job.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         holder.signal("-STOP");
         let stolen = self.await_one("stopped", Duration::from_secs(8)).await;
         holder.signal("-CONT");

@@ -6,6 +6,14 @@ use crate::{
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result {
+    if arguments
+        .first()
+        .is_some_and(|first| ["generation", "import"].contains(&first.as_str()))
+    {
+        let mut table = cargo();
+        table.args(["run", "--release", "--package", "litink-benches"]);
+        return shell::run(table.args(["--bin", "table", "--"]).args(arguments));
+    }
     if arguments.first().is_some_and(|first| first == "queue") {
         let server = servers::Postgres::start()?;
         let mut table = cargo();

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 mod bench;
+mod books;
 mod demo;
+mod fuzz;
 mod lint;
 mod npm;
 mod packages;
@@ -18,8 +20,10 @@ cargo xtask COMMAND
   demo         set up what is missing, build, and make an audiobook of the book that ships here
   test [PART]  run every test: rust, postgres, docs, python, node, browser, parity (default: all of them)
   lint         formatting, clippy and the rules of the house, as CI runs them
-  bench        run the benchmarks and print one table
+  bench [PART] run the benchmarks and print one table: queue, generation or import, or all others
   score DIR    how well the books of a folder are read: NAME.expected.json beside each, totals last
+  fuzz [TARGET] [--seconds N]
+               give each reader of books what nobody would write, 60 s each
 
 demo and test install missing Debian packages when they run as root, and otherwise name them.";
 
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("lint") => lint::run(),
         Some("bench") => bench::run(rest),
+        Some("fuzz") => fuzz::run_fuzz(rest),
         Some("score") => score::run(rest),
         Some("help" | "--help" | "-h") | None => {
             println!("{HELP}");

@@ -62,10 +62,15 @@ pub(crate) fn install(packages: &[&str]) -> Result {
         ));
     }
     eprintln!("installing the Debian packages {list}");
-    run(apt().arg("update").arg("-qq"))?;
+    update()?;
     run(apt()
         .args(["install", "-y", "-qq", "--no-install-recommends"])
         .args(packages))
+}
+
+/// Has apt look what there is.
+pub(crate) fn update() -> Result {
+    run(apt().arg("update").arg("-qq"))
 }
 
 fn apt() -> Command {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    npm, packages, servers,
+    books, npm, packages, servers,
     shell::{self, Result, TempDir, cargo, command, has, read, root, target},
 };
 
@@ -68,6 +68,9 @@ const REDIS: &str = "LITINK_TEST_REDIS_URL";
 /// By which a RabbitMQ.
 const RABBITMQ: &str = "LITINK_TEST_RABBITMQ_URL";
 
+/// By which books that Debian ships.
+const BOOKS: &str = "LITINK_TEST_BOOKS";
+
 /// By which the Supabase command line.
 const SUPABASE_CLI: &str = "LITINK_TEST_SUPABASE_CLI";
 
@@ -103,6 +106,9 @@ fn rust() -> Result {
     let programs = servers::Programs::install()?;
     tests.envs(programs.env());
     tests.env(SUPABASE_CLI, npm::supabase_cli()?);
+    if let Some(folder) = books::fetch()? {
+        tests.env(BOOKS, folder);
+    }
     shell::run(tests.env(REQUIRE.0, REQUIRE.1))?;
     shell::run(cargo().args(["test", "--workspace", "--doc"]))
 }

@@ -6,6 +6,7 @@ mod damage;
 mod epub;
 mod files;
 mod formats;
+mod fuzz;
 mod golden;
 mod limits;
 mod model;

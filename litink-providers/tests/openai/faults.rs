@@ -265,3 +265,13 @@ async fn what_is_left_of_limits_comes_with_replies_and_with_errors() {
 fn full_of(status: u16, code: &str) -> Answer {
     Answer::json(status, &error(code))
 }
+
+#[tokio::test]
+async fn more_texts_than_a_call_takes_are_refused_before_it_is_made() {
+    let server = Server::start().await;
+    let mut texts = EmbeddingRequest::default();
+    texts.texts = vec!["Hello.".into(); 2_049];
+    let error = made(&server.provider("openai"), &Request::new(texts)).await;
+    assert_eq!(error.unwrap_err().code(), "too_many_texts");
+    assert!(server.seen().is_empty());
+}
